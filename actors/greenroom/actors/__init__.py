@@ -1,0 +1,1 @@
+"""Rooms, tracks, streams and processors as actors."""
