@@ -1,0 +1,79 @@
+"""The seam to time, threads, dice and ids: everything that is not a pure function of messages.
+
+No module of greenroom but `_threads` touches the clock, a thread, a random number or an id by itself. That is what
+lets the same actors run on real threads (`ThreadRuntime`) and under a seeded scheduler in virtual time
+(`SimulatedRuntime`).
+"""
+
+import random
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Dispatcher(StrEnum):
+    """Which threads run an actor."""
+
+    POOL = "pool"
+    """A few threads shared by all; for handlers that never block."""
+    BLOCKING = "blocking"
+    """A few more threads, shared, for foreign code that may block for a while: builds, files."""
+    PINNED = "pinned"
+    """A thread of its own, for foreign code that runs all the time or may hang."""
+
+
+class Task(Protocol):
+    """Something that can be run once per submission; never by two threads at a time of its own accord."""
+
+    def run(self) -> None:
+        """Do what is due. An exception from here is a bug of the machine, is logged, and harms nobody else."""
+        ...
+
+
+class Executor(Protocol):
+    """Runs tasks in the order in which they were submitted (`PINNED`) or on the next free thread."""
+
+    def submit(self, task: Task) -> None:
+        """Have ``task.run()`` called soon, on another thread. Never blocks; any thread may call it."""
+        ...
+
+    def close(self) -> None:
+        """Let the thread end after what was submitted so far. A shared executor ignores it."""
+        ...
+
+
+class Timer(Protocol):
+    """A callback that will be called once, unless cancelled first."""
+
+    def cancel(self) -> None:
+        """Do not call it any more; harmless when it has been called."""
+        ...
+
+
+class Runtime(Protocol):
+    """Time, threads, dice and ids."""
+
+    @property
+    def random(self) -> random.Random:
+        """The dice. Simulated: seeded."""
+        ...
+
+    def now_ns(self) -> int:
+        """Return monotonic time in nanoseconds. Simulated: virtual time."""
+        ...
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` after ``delay_ns``, on the timer thread: it may only enqueue and return."""
+        ...
+
+    def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
+        """Return a shared executor, or a new one for `Dispatcher.PINNED`; ``name`` names its thread."""
+        ...
+
+    def next_id(self) -> int:
+        """Return 1, 2, 3 ...: unique within this runtime."""
+        ...
+
+    def lock(self) -> Any:
+        """Return a mutex: a context manager with ``acquire(blocking=True)`` and ``release()``."""
+        ...
