@@ -1,0 +1,229 @@
+"""Specs as data: what a child is, what a supervisor does, how a mailbox behaves. All checked when made.
+
+A wrong value is refused with `BadSpec` before anything starts, by field, value and what would do. An unknown
+keyword is a `TypeError`, as for every Python class. A bool is never taken for an integer.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from greenroom.supervision import _checks
+from greenroom.supervision._backoff import LONGEST_NS, SECOND_NS, Backoff
+from greenroom.supervision._restart import Restart
+from greenroom.supervision.errors import BadSpec
+from greenroom.supervision.runtime import Dispatcher
+
+LONGEST_ID: Final = 200
+"""Characters of a child's id."""
+MOST_MESSAGES: Final = 10_000_000
+"""No mailbox is larger."""
+MOST_CHILDREN: Final = 10_000_000
+"""No supervisor has more children."""
+MOST_RESTARTS: Final = 1_000_000
+"""No intensity is higher."""
+
+_BY_TYPE: Final[Any] = None
+# A default that depends on another field. It is replaced before anyone can read it, so it is not in the type.
+
+
+class Strategy(StrEnum):
+    """Who is replaced when one child ends."""
+
+    ONE_FOR_ONE = "one_for_one"
+    """Only the one that ended."""
+    ONE_FOR_ALL = "one_for_all"
+    """All of them."""
+    REST_FOR_ONE = "rest_for_one"
+    """The one that ended and those started after it."""
+    DYNAMIC = "dynamic"
+    """Only the one that ended; children come and go, and are not stopped in any order (OTP: simple_one_for_one)."""
+
+
+class AutoShutdown(StrEnum):
+    """Whether a supervisor ends when its significant children have."""
+
+    NEVER = "never"
+    ANY_SIGNIFICANT = "any_significant"
+    """When one of them ends by itself and is not restarted."""
+    ALL_SIGNIFICANT = "all_significant"
+    """When the last of them has."""
+
+
+class ChildType(StrEnum):
+    """What a child is."""
+
+    WORKER = "worker"
+    SUPERVISOR = "supervisor"
+
+
+class ShutdownBudget(StrEnum):
+    """A shutdown budget that is not a time."""
+
+    BRUTAL = "brutal"
+    """No shutdown is asked for: fenced at once."""
+    INFINITE = "infinite"
+    """Waited for as long as it takes."""
+
+
+class Overflow(StrEnum):
+    """What a full mailbox does with one more message."""
+
+    FAIL = "fail"
+    """The sender gets `MailboxFull`."""
+    BLOCK = "block"
+    """The sender waits. Never from a handler on the shared pool."""
+    DROP_OLDEST = "drop_oldest"
+    """The oldest message becomes a dead letter."""
+    DROP_NEWEST = "drop_newest"
+    """The message itself becomes a dead letter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxSpec:
+    """The user lane of a mailbox; the control lane is never full and never evicted.
+
+    Attributes:
+        capacity: messages, 1 to `MOST_MESSAGES`.
+        overflow: what happens to one more.
+    """
+
+    capacity: int = 10_000
+    overflow: Overflow = Overflow.FAIL
+
+    def __post_init__(self) -> None:
+        _checks.integer("MailboxSpec.capacity", self.capacity, least=1, most=MOST_MESSAGES)
+        _checks.member("MailboxSpec.overflow", self.overflow, Overflow)
+
+
+DEFAULT_MAILBOX: Final = MailboxSpec()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildSpec:
+    """How a child is started, restarted and stopped.
+
+    Attributes:
+        id: its name among its siblings.
+        start: an actor class, or a callable that returns what its supervisor is to run.
+        args: positional arguments of ``start``; not printed.
+        kwargs: keyword arguments of ``start``; copied, not printed.
+        restart: when it is replaced.
+        shutdown_ns: how long it may take to stop before it is fenced; 5 s for a worker, infinite for a supervisor.
+        type: worker or supervisor.
+        significant: whether its end can end its supervisor (`AutoShutdown`). Not for a permanent child.
+        backoff: waits between its restarts; None restarts it at once.
+        dispatcher: which threads run it.
+        mailbox: how many messages it keeps.
+        start_ns: how long its start may take before it counts as failed.
+    """
+
+    id: str
+    start: Callable[..., Any]
+    args: tuple[Any, ...] = field(default=(), repr=False)
+    kwargs: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
+    restart: Restart = Restart.PERMANENT
+    shutdown_ns: int | ShutdownBudget = _BY_TYPE
+    type: ChildType = ChildType.WORKER
+    significant: bool = False
+    backoff: Backoff | None = None
+    dispatcher: Dispatcher = Dispatcher.POOL
+    mailbox: MailboxSpec = DEFAULT_MAILBOX
+    start_ns: int = 30 * SECOND_NS
+
+    def __post_init__(self) -> None:
+        _checks.text("ChildSpec.id", self.id, most=LONGEST_ID)
+        _checks.function("ChildSpec.start", self.start)
+        _checks.instance("ChildSpec.args", self.args, tuple)
+        object.__setattr__(self, "kwargs", _keywords("ChildSpec.kwargs", self.kwargs))
+        _checks.member("ChildSpec.restart", self.restart, Restart)
+        _checks.member("ChildSpec.type", self.type, ChildType)
+        object.__setattr__(self, "shutdown_ns", _budget("ChildSpec.shutdown_ns", self.shutdown_ns, self.type))
+        _checks.boolean("ChildSpec.significant", self.significant)
+        if self.backoff is not None:
+            _checks.instance("ChildSpec.backoff", self.backoff, Backoff)
+        _checks.member("ChildSpec.dispatcher", self.dispatcher, Dispatcher)
+        _checks.instance("ChildSpec.mailbox", self.mailbox, MailboxSpec)
+        _checks.integer("ChildSpec.start_ns", self.start_ns, least=1, most=LONGEST_NS)
+        if self.significant and self.restart is Restart.PERMANENT:
+            raise BadSpec(
+                "ChildSpec.significant",
+                self.significant,
+                "False for a permanent child, which never stays down",
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorFlags:
+    """What a supervisor does when a child ends.
+
+    Attributes:
+        strategy: who is replaced.
+        intensity: restarts allowed within a period, failed ones included; 0 allows none.
+        period_ns: length of that period.
+        auto_shutdown: whether the end of significant children ends the supervisor.
+        max_children: children it may have, those being restarted included.
+    """
+
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    intensity: int = 1
+    period_ns: int = 5 * SECOND_NS
+    auto_shutdown: AutoShutdown = AutoShutdown.NEVER
+    max_children: int = 100_000
+
+    def __post_init__(self) -> None:
+        _checks.member("SupervisorFlags.strategy", self.strategy, Strategy)
+        _checks.integer("SupervisorFlags.intensity", self.intensity, least=0, most=MOST_RESTARTS)
+        _checks.integer("SupervisorFlags.period_ns", self.period_ns, least=1, most=LONGEST_NS)
+        _checks.member("SupervisorFlags.auto_shutdown", self.auto_shutdown, AutoShutdown)
+        _checks.integer("SupervisorFlags.max_children", self.max_children, least=1, most=MOST_CHILDREN)
+
+
+def check_children(flags: SupervisorFlags, children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:
+    """Return the children as a tuple, after checking them against each other and against the flags.
+
+    Raises:
+        BadSpec: for something that is not a spec, a second child of the same id, more children than the flags
+            allow, or a significant child where the supervisor never shuts down by itself.
+    """
+    checked = tuple(_checks.instance("children", child, ChildSpec) for child in children)
+    if len(checked) > flags.max_children:
+        raise BadSpec(
+            "children", len(checked), f"at most {flags.max_children} (SupervisorFlags.max_children)"
+        )
+    seen: set[str] = set()
+    for child in checked:
+        if child.id in seen:
+            raise BadSpec("ChildSpec.id", child.id, "unique among its siblings; it is there twice")
+        seen.add(child.id)
+        check_significance(flags, child)
+    return checked
+
+
+def check_significance(flags: SupervisorFlags, child: ChildSpec) -> None:
+    """Refuse a significant child where nothing would come of it, with `BadSpec`."""
+    if child.significant and flags.auto_shutdown is AutoShutdown.NEVER:
+        raise BadSpec(
+            "ChildSpec.significant", child.significant, f"False for {child.id!r}, as auto_shutdown is never"
+        )
+
+
+def _budget(name: str, value: object, child_type: ChildType) -> int | ShutdownBudget:
+    if value is _BY_TYPE:
+        return ShutdownBudget.INFINITE if child_type is ChildType.SUPERVISOR else 5 * SECOND_NS
+    if isinstance(value, ShutdownBudget):
+        return value
+    return _checks.integer(name, value, least=1, most=LONGEST_NS, or_else=", or a ShutdownBudget")
+
+
+def _keywords(name: str, value: object) -> Mapping[str, Any]:
+    # The values may be secrets, so the error shows the type and the keys, never the whole.
+    if not isinstance(value, Mapping):
+        raise BadSpec(name, type(value), "a mapping from names to values")
+    given: dict[object, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
+    bad = [key for key in given if not isinstance(key, str)]
+    if bad:
+        raise BadSpec(name, bad, "a mapping whose keys are texts")
+    return MappingProxyType({str(key): each for key, each in given.items()})
