@@ -1,0 +1,40 @@
+"""Writes files that are either there as a whole or not there at all."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Put ``content`` under ``path``, which nobody ever sees half-written.
+
+    It is written beside its place under another name, synced and then renamed.
+
+    Raises:
+        OSError: it could not be written; nothing is left behind, and what was under ``path`` before still is.
+    """
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the folder ``path``, and make sure that it can be written to.
+
+    Raises:
+        OSError: it cannot; the error names the folder.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    handle, probe = tempfile.mkstemp(prefix=".greenroom.", suffix=".part", dir=path)
+    os.close(handle)
+    Path(probe).unlink()

@@ -1,0 +1,53 @@
+"""Reads audio files for measuring and showing, and packs them small for the page's players."""
+
+import io
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+import soxr
+
+from greenroom.console._measure import Signal, noise_reduction, NoiseReduction
+from greenroom.console._facts import StreamAudio
+
+LARGEST_CLIP_BYTES: Final = 2_000_000
+"""What one player may add to the page; longer audio is listened to in the output folder."""
+
+
+def read_mono(path: Path) -> tuple[Signal, int]:
+    """Return a file's audio, its channels averaged, and its rate in Hz.
+
+    Raises:
+        OSError: soundfile cannot read it.
+    """
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise OSError(f"{path}: {error.error_string}") from error
+    mono: Signal = samples.mean(axis=1)
+    return mono, int(rate_hz)
+
+
+def at_rate(signal: Signal, rate_hz: int, wanted_hz: int) -> Signal:
+    """Return ``signal`` at another rate."""
+    return signal if rate_hz == wanted_hz else np.asarray(soxr.resample(signal, rate_hz, wanted_hz), dtype=np.float64)
+
+
+def measure(audio: StreamAudio) -> NoiseReduction | None:
+    """Compare a stream's output with its input; None if one of them cannot be read or says nothing."""
+    try:
+        before, rate_hz = read_mono(audio.before)
+        after, after_hz = read_mono(audio.after)
+        clean = read_mono(audio.reference) if audio.reference else None
+    except OSError:
+        return None
+    reference = None if clean is None else at_rate(clean[0], clean[1], rate_hz)
+    return noise_reduction(before, at_rate(after, after_hz, rate_hz), rate_hz, reference=reference)
+
+
+def clip(signal: Signal, rate_hz: int) -> bytes | None:
+    """Return ``signal`` as a FLAC file, which every browser plays; None if that would be too large for a page."""
+    packed = io.BytesIO()
+    soundfile.write(packed, np.clip(signal, -1, 1), rate_hz, format="FLAC", subtype="PCM_16")
+    return packed.getvalue() if packed.tell() <= LARGEST_CLIP_BYTES else None
