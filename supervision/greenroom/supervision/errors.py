@@ -42,30 +42,29 @@ class ActorDead(SupervisionError, pykka.ActorDeadError):
 
     Attributes:
         actor: its name.
+        detail: what was said about it, in place of the usual text.
         incarnation: the incarnation that was addressed, or None where it is not known.
     """
 
-    def __init__(self, actor: str, incarnation: int | None = None) -> None:
-        self.actor = actor
-        self.incarnation = incarnation
-        super().__init__(f"{_named(actor, incarnation)} {self._what()}")
+    _usual = "is dead"
 
-    def _what(self) -> str:
-        return "is dead"
+    def __init__(self, actor: str, detail: str = "", *, incarnation: int | None = None) -> None:
+        self.actor = actor
+        self.detail = detail or self._usual
+        self.incarnation = incarnation
+        super().__init__(f"{_named(actor, incarnation)} {self.detail}")
 
 
 class ActorStopped(ActorDead):
     """The actor stopped in order before it came to the message. The message was not handled."""
 
-    def _what(self) -> str:
-        return "stopped before it answered; the message was not handled"
+    _usual = "stopped before it answered; the message was not handled"
 
 
 class ActorFenced(ActorDead):
     """The incarnation was fenced: what it was doing may still run, but nothing of it is accepted any more."""
 
-    def _what(self) -> str:
-        return "was fenced before it answered; the message may have been handled in part"
+    _usual = "was fenced before it answered; the message may have been handled in part"
 
 
 class ActorCrashed(SupervisionError, RuntimeError):
@@ -103,14 +102,15 @@ class AskTimeout(SupervisionError, pykka.Timeout, TimeoutError):
     """No answer came in time. It does *not* say that the message was not, or will not be, handled.
 
     Attributes:
-        actor: who was asked.
-        timeout_ns: how long the answer was waited for.
+        timeout_s: how long the answer was waited for, in seconds, as Pykka's ``get`` takes it.
+        actor: who was asked, or "" where it is not known.
     """
 
-    def __init__(self, actor: str, timeout_ns: int) -> None:
+    def __init__(self, timeout_s: float, actor: str = "") -> None:
+        self.timeout_s = timeout_s
         self.actor = actor
-        self.timeout_ns = timeout_ns
-        super().__init__(f"actor {actor!r} did not answer within {timeout_ns / 1e9:g} s; it may still do so")
+        who = f" from actor {actor!r}" if actor else ""
+        super().__init__(f"no answer{who} within {timeout_s:g} s; it may still come")
 
 
 class BlockingInHandler(SupervisionError, RuntimeError):
@@ -118,14 +118,14 @@ class BlockingInHandler(SupervisionError, RuntimeError):
 
     Attributes:
         actor: whose handler.
-        what: what it called.
+        what: what it did.
     """
 
-    def __init__(self, actor: str, what: str) -> None:
+    def __init__(self, actor: str, what: str = "waited for an answer or for room in a mailbox") -> None:
         self.actor = actor
         self.what = what
         super().__init__(
-            f"actor {actor!r} called {what} in a handler on the shared pool; go on in a message instead, "
+            f"actor {actor!r} {what} in a handler on the shared pool; go on in a message instead, "
             "or give the actor a thread of its own (Dispatcher.PINNED)",
         )
 
@@ -169,18 +169,17 @@ class ChildNotFound(SupervisionError, LookupError):
 
 
 class ChildError(SupervisionError, RuntimeError):
-    """The supervisor cannot do that with this child in its present state.
+    """The supervisor cannot do that with this child in its present state: base of the four that follow.
 
     Attributes:
         child: its id.
     """
 
+    _state = "is not in a state for that"
+
     def __init__(self, child: str) -> None:
         self.child = child
-        super().__init__(f"child {child!r} {self._what()}")
-
-    def _what(self) -> str:
-        return "is not in a state for that"
+        super().__init__(f"child {child!r} {self._state}")
 
 
 class AlreadyStarted(ChildError):
@@ -190,33 +189,29 @@ class AlreadyStarted(ChildError):
         ref: the ref of the one that runs, or None where it is not known.
     """
 
+    _state = "is already started"
+
     def __init__(self, child: str, ref: object = None) -> None:
         self.ref = ref
         super().__init__(child)
 
-    def _what(self) -> str:
-        return "is already started"
-
 
 class AlreadyPresent(ChildError):
-    """A child of this id is known and stopped: restart it, or delete it first."""
+    """A child of this id is known and stopped."""
 
-    def _what(self) -> str:
-        return "is already present and stopped; restart it, or delete it first"
+    _state = "is already present and stopped; restart it, or delete it first"
 
 
 class ChildRunning(ChildError):
-    """The child runs: stop it first."""
+    """The child runs."""
 
-    def _what(self) -> str:
-        return "is running; stop it first"
+    _state = "is running; stop it first"
 
 
 class ChildRestarting(ChildError):
-    """The child is being restarted: wait for it, or stop it to end the attempts."""
+    """The child is being restarted, or waits for it."""
 
-    def _what(self) -> str:
-        return "is being restarted; wait for it, or stop it to end the attempts"
+    _state = "is being restarted; wait for it, or stop it to end the attempts"
 
 
 class MaxChildren(SupervisionError, RuntimeError):
