@@ -1,0 +1,136 @@
+"""Errors: what they are, what they say, and what they never say."""
+
+import pykka
+import pytest
+
+from greenroom.supervision import errors
+from greenroom.supervision.errors import (
+    ActorCrashed,
+    ActorDead,
+    ActorFenced,
+    ActorStopped,
+    AlreadyPresent,
+    AlreadyStarted,
+    AskTimeout,
+    BadSpec,
+    BlockingInHandler,
+    ChildError,
+    ChildNotFound,
+    ChildRestarting,
+    ChildRunning,
+    LeaseRefused,
+    MailboxFull,
+    MaxChildren,
+    RuntimeClosed,
+    StartFailed,
+    SupervisionError,
+)
+
+SECRET = "eyJhbGciOi"
+CAUSE = ValueError(SECRET)
+EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
+    (BadSpec("ChildSpec.id", "", "a text"), ValueError, "ChildSpec.id is ''; it must be a text"),
+    (ActorDead("mic"), pykka.ActorDeadError, "actor 'mic' is dead"),
+    (ActorDead("mic", "was never there"), pykka.ActorDeadError, "actor 'mic' was never there"),
+    (
+        ActorStopped("mic", incarnation=2),
+        ActorDead,
+        "actor 'mic' (incarnation 2) stopped before it answered; the message was not handled",
+    ),
+    (
+        ActorFenced("mic"),
+        ActorDead,
+        "actor 'mic' was fenced before it answered; the message may have been handled in part",
+    ),
+    (ActorCrashed("mic", 3, CAUSE), RuntimeError, "actor 'mic' (incarnation 3) crashed with ValueError"),
+    (MailboxFull("mic", 8), RuntimeError, "the mailbox of actor 'mic' is full (8 messages)"),
+    (AskTimeout(0.5), pykka.Timeout, "no answer within 0.5 s; it may still come"),
+    (AskTimeout(2, "mic"), TimeoutError, "no answer from actor 'mic' within 2 s; it may still come"),
+    (
+        BlockingInHandler("mic", "called get()"),
+        RuntimeError,
+        (
+            "actor 'mic' called get() in a handler on the shared pool; go on in a message instead, "
+            "or give the actor a thread of its own (Dispatcher.PINNED)"
+        ),
+    ),
+    (StartFailed("mic", CAUSE), RuntimeError, "child 'mic' failed to start with ValueError"),
+    (ChildNotFound("mic", known=("room", "stage")), LookupError, "no child 'mic'; known: room, stage"),
+    (
+        ChildNotFound("stagee", known=("room", "stage")),
+        LookupError,
+        "no child 'stagee'; did you mean 'stage'? known: room, stage",
+    ),
+    (ChildNotFound("mic"), LookupError, "no child 'mic'; there are none"),
+    (ChildError("mic"), RuntimeError, "child 'mic' is not in a state for that"),
+    (AlreadyStarted("mic"), ChildError, "child 'mic' is already started"),
+    (
+        AlreadyPresent("mic"),
+        ChildError,
+        "child 'mic' is already present and stopped; restart it, or delete it first",
+    ),
+    (ChildRunning("mic"), ChildError, "child 'mic' is running; stop it first"),
+    (
+        ChildRestarting("mic"),
+        ChildError,
+        "child 'mic' is being restarted; wait for it, or stop it to end the attempts",
+    ),
+    (
+        MaxChildren("rooms", 5),
+        RuntimeError,
+        "supervisor 'rooms' has its 5 children; SupervisorFlags.max_children allows no more",
+    ),
+    (
+        LeaseRefused("mic", 1, "it is over"),
+        RuntimeError,
+        "no lease for actor 'mic' (incarnation 1): it is over",
+    ),
+    (RuntimeClosed(), RuntimeError, "the runtime is closed"),
+]
+
+
+@pytest.mark.parametrize(("error", "builtin", "text"), EXAMPLES, ids=lambda value: type(value).__name__)
+def test_an_error_is_also_the_builtin_it_is_and_says_what_would_do(
+    error: SupervisionError, builtin: type[Exception], text: str
+) -> None:
+    """Each leaf can be caught as the builtin, and its text is built from its facts."""
+    assert isinstance(error, builtin)
+    assert isinstance(error, SupervisionError)
+    assert str(error) == text
+
+
+def test_every_error_has_an_example_here() -> None:
+    """A new error is not added without saying what it says."""
+    defined = {
+        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)
+    }
+    assert defined - {SupervisionError} == {type(error) for error, _, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize("error", [ActorCrashed("mic", 3, CAUSE), StartFailed("mic", CAUSE)])
+def test_the_cause_is_kept_and_its_text_is_not_repeated(error: ActorCrashed | StartFailed) -> None:
+    """The text of a foreign exception may hold a token; the traceback has the cause anyway."""
+    assert error.cause is CAUSE
+    assert error.__cause__ is CAUSE
+    assert SECRET not in str(error)
+    assert SECRET not in repr(error.args)
+
+
+def test_the_facts_are_attributes() -> None:
+    """Programs read attributes, not texts."""
+    assert AlreadyStarted("mic", ref="the ref").ref == "the ref"
+    assert ChildNotFound("stagee", known=("room", "stage")).nearest == "stage"
+    assert AskTimeout(2, "mic").timeout_s == 2
+    assert MaxChildren("rooms", 5).limit == 5
+
+
+def test_a_long_list_of_names_is_cut() -> None:
+    """A supervisor of thousands does not print them all; the attribute has them."""
+    error = ChildNotFound("x", known=[f"child-{n}" for n in range(1_000)])
+    assert str(error).endswith("child-9, ...")
+    assert len(error.known) == 1_000
+
+
+def test_a_long_value_is_cut() -> None:
+    """A value of a megabyte given by mistake does not become a message of a megabyte."""
+    assert len(str(BadSpec("ChildSpec.id", "x" * 1_000_000, "shorter"))) < 200
