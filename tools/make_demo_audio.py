@@ -160,11 +160,26 @@ RECORDINGS: Final = (
 )
 
 CROWD: Final = (
-    (Voice(name="en-us+m1", speed=175, pitch=30), "The queue at the door is longer than it was last year, I think."),
-    (Voice(name="en-gb+f1", speed=170, pitch=58), "Did you try the little cakes? They are by the window, over there."),
-    (Voice(name="en-us+m5", speed=180, pitch=48), "No, the train was late, so we walked along the river instead."),
-    (Voice(name="en-gb-scotland+f5", speed=165, pitch=44), "My sister works here; she says it gets busier after lunch."),
-    (Voice(name="en-029+m4", speed=172, pitch=36), "And then he asked me whether the lift was working at all."),
+    (
+        Voice(name="en-us+m1", speed=175, pitch=30),
+        "The queue at the door is longer than it was last year, I think.",
+    ),
+    (
+        Voice(name="en-gb+f1", speed=170, pitch=58),
+        "Did you try the little cakes? They are by the window, over there.",
+    ),
+    (
+        Voice(name="en-us+m5", speed=180, pitch=48),
+        "No, the train was late, so we walked along the river instead.",
+    ),
+    (
+        Voice(name="en-gb-scotland+f5", speed=165, pitch=44),
+        "My sister works here; she says it gets busier after lunch.",
+    ),
+    (
+        Voice(name="en-029+m4", speed=172, pitch=36),
+        "And then he asked me whether the lift was working at all.",
+    ),
 )
 
 
@@ -189,7 +204,9 @@ def speech_of(recording: Recording) -> Sound:
     wanted = round(recording.length_s * RATE_HZ)
     spare_s = (wanted - len(speech)) / RATE_HZ
     if spare_s < 0:
-        raise ValueError(f"{recording.name}: speech is {-spare_s:.1f} s longer than length_s={recording.length_s}")
+        raise ValueError(
+            f"{recording.name}: speech is {-spare_s:.1f} s longer than length_s={recording.length_s}"
+        )
     speech = np.concatenate([speech, np.zeros(wanted - len(speech))])
     return speech * gain(active_rms(speech), SPEECH_DBFS)
 
@@ -283,7 +300,9 @@ NOISES: Final = {f.__name__: f for f in (white, pink, room, fan, hum, keyboard, 
 def make(recording: Recording, folder: Path) -> dict[str, object]:
     """Write the reference and the mix of one track; return its line in the manifest."""
     reference = folder / f"{recording.name}.clean.ogg"
-    soundfile.write(reference, speech_of(recording), RATE_HZ, format="OGG", subtype="VORBIS", compression_level=0.5)
+    soundfile.write(
+        reference, speech_of(recording), RATE_HZ, format="OGG", subtype="VORBIS", compression_level=0.5
+    )
     speech, _ = soundfile.read(reference, dtype="float64")
     dice = np.random.default_rng(recording.seed)
     noise = np.sum([NOISES[name](len(speech), dice) for name in recording.noises], axis=0)
@@ -322,8 +341,12 @@ def manifest(entries: dict[str, dict[str, object]]) -> str:
 
 def main() -> None:
     """Write all tracks and the manifest, and say how big they are."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=HOME, help="folder to write to (default: into the package)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, default=HOME, help="folder to write to (default: into the package)"
+    )
     folder: Path = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     entries = {recording.name: make(recording, folder) for recording in RECORDINGS}
