@@ -42,29 +42,27 @@ class ActorDead(SupervisionError, pykka.ActorDeadError):
 
     Attributes:
         actor: its name.
-        detail: what was said about it, in place of the usual text.
         incarnation: the incarnation that was addressed, or None where it is not known.
     """
 
-    _usual = "is dead"
+    _what = "is dead"
 
-    def __init__(self, actor: str, detail: str = "", *, incarnation: int | None = None) -> None:
+    def __init__(self, actor: str, incarnation: int | None = None) -> None:
         self.actor = actor
-        self.detail = detail or self._usual
         self.incarnation = incarnation
-        super().__init__(f"{_named(actor, incarnation)} {self.detail}")
+        super().__init__(f"{_named(actor, incarnation)} {self._what}")
 
 
 class ActorStopped(ActorDead):
     """The actor stopped in order before it came to the message. The message was not handled."""
 
-    _usual = "stopped before it answered; the message was not handled"
+    _what = "stopped before it answered; the message was not handled"
 
 
 class ActorFenced(ActorDead):
     """The incarnation was fenced: what it was doing may still run, but nothing of it is accepted any more."""
 
-    _usual = "was fenced before it answered; the message may have been handled in part"
+    _what = "was fenced before it answered; the message may have been handled in part"
 
 
 class ActorCrashed(SupervisionError, RuntimeError):
@@ -102,15 +100,14 @@ class AskTimeout(SupervisionError, pykka.Timeout, TimeoutError):
     """No answer came in time. It does *not* say that the message was not, or will not be, handled.
 
     Attributes:
-        timeout_s: how long the answer was waited for, in seconds, as Pykka's ``get`` takes it.
-        actor: who was asked, or "" where it is not known.
+        actor: who was asked.
+        timeout_ns: how long the answer was waited for.
     """
 
-    def __init__(self, timeout_s: float, actor: str = "") -> None:
-        self.timeout_s = timeout_s
+    def __init__(self, actor: str, timeout_ns: int) -> None:
         self.actor = actor
-        who = f" from actor {actor!r}" if actor else ""
-        super().__init__(f"no answer{who} within {timeout_s:g} s; it may still come")
+        self.timeout_ns = timeout_ns
+        super().__init__(f"no answer from actor {actor!r} within {timeout_ns / 1e9:g} s; it may still come")
 
 
 class BlockingInHandler(SupervisionError, RuntimeError):
@@ -118,14 +115,14 @@ class BlockingInHandler(SupervisionError, RuntimeError):
 
     Attributes:
         actor: whose handler.
-        what: what it did.
+        what: what it called.
     """
 
-    def __init__(self, actor: str, what: str = "waited for an answer or for room in a mailbox") -> None:
+    def __init__(self, actor: str, what: str) -> None:
         self.actor = actor
         self.what = what
         super().__init__(
-            f"actor {actor!r} {what} in a handler on the shared pool; go on in a message instead, "
+            f"actor {actor!r} called {what} in a handler on the shared pool; go on in a message instead, "
             "or give the actor a thread of its own (Dispatcher.PINNED)",
         )
 
