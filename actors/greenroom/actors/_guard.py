@@ -1,14 +1,18 @@
 """What a processor may return, and what comes out instead when it does not: the last check before native code."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol, cast
 
-from greenroom.actors.frames import Frame
+import numpy as np
+
+from greenroom.actors.frames import Frame, read_only
 from greenroom.actors.processors import OnFault, Reason
+
+_INT16: Final = np.dtype(np.int16)
 
 
 class WrongFrame(TypeError):  # noqa: N818 - it is said of what a processor returned: "wrong frame: 441 samples ..."
-    """A processor returned something that is not its frame; the text says what and what would do."""
+    """A processor returned something that is not its frame; the text says what, and what would do."""
 
 
 class FrameReceiver(Protocol):
@@ -32,14 +36,55 @@ class Tally(Protocol):
 
 
 def guarded(result: object, frame: Frame) -> Frame:
-    """Return ``result`` as a frame that may follow for ``frame``, restamped and made contiguous if need be.
+    """Return ``result`` as a frame that may follow for ``frame``: its samples read-only, its timestamp kept.
+
+    What is plain is repaired (another timestamp, samples that are not contiguous); the rest is refused. A
+    processor that goes on writing into the array that it has returned fails at that write.
 
     Raises:
         WrongFrame: it is no frame, or not of the same rate, shape and dtype.
     """
-    raise NotImplementedError
+    if type(result) is Frame:
+        samples = result.samples
+        given = frame.samples
+        same_stamps = result.rate_hz == frame.rate_hz and result.timestamp_ns == frame.timestamp_ns
+        if samples is given and same_stamps:
+            return result
+        # A foreign processor may have put anything at all there.
+        if (
+            same_stamps
+            and type(samples) is np.ndarray
+            and samples.dtype is _INT16
+            and samples.shape == given.shape
+        ):
+            flags = samples.flags
+            if flags.c_contiguous:
+                if flags.writeable:
+                    flags.writeable = False
+                return result
+    return _repaired(result, frame)
+
+
+def _repaired(result: object, frame: Frame) -> Frame:
+    if not isinstance(result, Frame):
+        raise WrongFrame(f"wrong frame: {type(result).__name__}; _process returns a Frame")
+    samples = result.samples
+    if not isinstance(cast("object", samples), np.ndarray):
+        raise WrongFrame(f"wrong frame: samples are {type(samples).__name__}; they are a numpy array")
+    if samples.dtype != _INT16:
+        raise WrongFrame(f"wrong frame: samples of dtype {samples.dtype}; they are int16")
+    if samples.shape != frame.samples.shape:
+        raise WrongFrame(
+            f"wrong frame: shape {samples.shape}; it came with {frame.samples.shape}, which it keeps"
+        )
+    if result.rate_hz != frame.rate_hz:
+        raise WrongFrame(f"wrong frame: {result.rate_hz} Hz; it came with {frame.rate_hz} Hz, which it keeps")
+    contiguous = read_only(np.ascontiguousarray(samples, _INT16))
+    return Frame(contiguous, frame.rate_hz, frame.timestamp_ns, result.annotations)
 
 
 def substitute(frame: Frame, policy: OnFault, reason: Reason) -> Frame | None:
-    """Return what comes out in place of ``frame``, or None. Disabled processors are always bypassed."""
-    raise NotImplementedError
+    """Return what comes out in place of ``frame``, or None. Disabled processors are bypassed, whatever the policy."""
+    if policy is OnFault.BYPASS or reason is Reason.DISABLED:
+        return frame
+    return frame.silenced() if policy is OnFault.SILENCE else None

@@ -5,8 +5,10 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from greenroom.actors._guard import FrameReceiver, Tally
+from greenroom.actors._inline import InlineHost
+from greenroom.actors._threaded import ThreadHost
 from greenroom.actors.frames import Frame
-from greenroom.actors.processors import Processor, ProcessorSpec, Reason
+from greenroom.actors.processors import Placement, Processor, ProcessorSpec, Reason
 from greenroom.supervision.runtime import Executor, Runtime
 
 
@@ -111,4 +113,5 @@ def host_for(
         on_fault: told once per epoch, with its number, that the processor raised (`_process` or ``enabled``) or
             returned a `WrongFrame`; the host has suspended itself (warming). Any thread; may only enqueue.
     """
-    raise NotImplementedError
+    kind = InlineHost if spec.placement is Placement.INLINE else ThreadHost
+    return kind(spec, runtime=runtime, wait=wait, on_fault=on_fault)

@@ -1,0 +1,263 @@
+"""A lane: the bounded, ordered way of one stream's frames through one processor.
+
+Laws:
+    1. Order is kept and no frame comes out twice, whoever resolves it: the worker, the watch or the producer.
+    2. A frame that is pushed comes out, or is told to the tally as dropped.
+    3. Downstream is called by one thread at a time, and never under a lock.
+
+``waiting -> running -> outbox -> downstream`` is the way of a frame. What is resolved while an older frame is
+still running stands ``behind`` it. All of these fields belong to the host's lock.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from greenroom.actors._guard import FrameReceiver, Tally, substitute
+from greenroom.actors.frames import Frame
+from greenroom.actors.processors import OnFault, Reason
+from greenroom.supervision.runtime import Executor, Task
+
+Callback = Callable[[], None]
+Submission = tuple[Executor, Task]
+MARKS_MAX: Final = 64
+"""How many instants a lane remembers to tell its frames' ages; far apart enough they cover any deadline."""
+
+
+class LaneHost(Protocol):
+    """What a lane needs of its host."""
+
+    lock: Any
+    policy: OnFault
+    capacity: int
+    wait: bool
+    winding_down: bool
+
+    def refusal(self) -> Reason | None:
+        """Why frames cannot wait at present, or None if they can. Under the lock."""
+        ...
+
+    def enlist(self, lane: "QueuedLane") -> Submission | None:
+        """Have the lane's frames processed; return what to submit, outside the lock. Under the lock."""
+        ...
+
+    def count(self, reason: Reason, frames: int) -> None:
+        """Count frames that did not come out processed. Under the lock."""
+        ...
+
+    def settle(self, lane: "QueuedLane") -> Sequence[Callback]:
+        """Return who is to be told that the lane is drained, or the host idle. Under the lock."""
+        ...
+
+
+class QueuedLane:
+    """The lane of a `ThreadHost`, and of an `InlineHost` while frames must wait."""
+
+    __slots__ = (
+        "_closed",
+        "_downstream",
+        "_host",
+        "_lock",
+        "_notes",
+        "_tally",
+        "accepted",
+        "behind",
+        "delivering",
+        "direct",
+        "inline",
+        "marks",
+        "on_drained",
+        "outbox",
+        "queued",
+        "running",
+        "waiting",
+    )
+
+    def __init__(
+        self, host: LaneHost, downstream: FrameReceiver, tally: Tally, *, inline: bool = False
+    ) -> None:
+        self._host = host
+        self._lock = host.lock
+        self._downstream = downstream
+        self._tally = tally
+        self._closed = False
+        self._notes: list[tuple[Reason, Frame | None]] = []
+        self.accepted = 0
+        self.behind: list[Frame | None] = []
+        self.delivering = False
+        self.direct = inline
+        self.inline = inline
+        self.marks: deque[tuple[int, int]] = deque(maxlen=MARKS_MAX)
+        self.on_drained: Callback | None = None
+        self.outbox: list[Frame] = []
+        self.queued = False
+        self.running: Frame | None = None
+        self.waiting: deque[Frame] = deque()
+
+    # The producer's side.
+
+    def push(self, frames: Sequence[Frame]) -> None:
+        """Take frames: any one thread at a time. After `close` they are dropped and counted ``closed``."""
+        host = self._host
+        waiting = self.waiting
+        with self._lock:
+            waiting.extend(frames)
+            self.accepted += len(frames)
+            if self.queued and len(waiting) <= host.capacity and not self._closed:
+                return
+            submission = self._admit()
+            due = not self.delivering and (self.outbox or self._notes)
+        if submission is not None:
+            submission[0].submit(submission[1])
+        if due:
+            self.deliver()
+
+    def _admit(self) -> Submission | None:
+        """Decide about frames that have just come, and are not simply waiting for their turn."""
+        host = self._host
+        self.direct = False
+        if self._closed:
+            self.discard_waiting()
+            return None
+        refusal = host.refusal()
+        if refusal is not None:
+            self.resolve_waiting(refusal, len(self.waiting))
+            return None
+        excess = len(self.waiting) - host.capacity
+        if excess > 0 and not host.wait:
+            self._overflow(excess)
+        return None if self.queued or not self.waiting else host.enlist(self)
+
+    def _overflow(self, excess: int) -> None:
+        self.resolve_waiting(Reason.OVERFLOW, excess)
+        if len(self.behind) > self._host.capacity:
+            # What stands behind a call that takes this long must be bounded too: the call is given up.
+            self.resolve_running(Reason.OVERFLOW)
+
+    def close(self, on_drained: Callback, *, discard: bool = False) -> None:
+        """No more frames will come. Calls ``on_drained()`` once, on any thread, when nothing is left inside."""
+        with self._lock:
+            self._closed = True
+            self.on_drained = on_drained
+            if discard:
+                self.discard_waiting()
+            notes, self._notes = self._notes, []
+            callbacks = self._host.settle(self)
+        self._tell(notes)
+        for callback in callbacks:
+            callback()
+
+    # Resolving; all under the host's lock.
+
+    def discard_waiting(self) -> None:
+        """Drop what waits as ``closed``."""
+        self._host.count(Reason.CLOSED, len(self.waiting))
+        self._notes.extend((Reason.CLOSED, frame) for frame in self.waiting)
+        self.waiting.clear()
+
+    def resolve_waiting(self, reason: Reason, count: int) -> None:
+        """Have the oldest ``count`` waiting frames come out by the policy."""
+        behind = self.running is not None
+        for _ in range(count):
+            self.resolve(self.waiting.popleft(), reason, behind=behind)
+
+    def resolve_running(self, reason: Reason) -> None:
+        """Have the running frame come out by the policy; its result is not wanted any more."""
+        frame, self.running = self.running, None
+        if frame is not None:
+            self.resolve(frame, reason)
+        self.release_behind()
+
+    def resolve(self, frame: Frame, reason: Reason, *, behind: bool = False) -> None:
+        """Have ``frame`` come out by the policy: next, or behind the running one."""
+        host = self._host
+        result = substitute(frame, host.policy, reason)
+        host.count(reason, 1)
+        self._notes.append((reason, frame if result is None else None))
+        if behind:
+            self.behind.append(result)
+        elif result is not None:
+            self.outbox.append(result)
+
+    def release_behind(self) -> None:
+        """Let out what stood behind a frame that is resolved now."""
+        self.outbox.extend(frame for frame in self.behind if frame is not None)
+        self.behind.clear()
+
+    def expire(self, now_ns: int, deadline_ns: int) -> None:
+        """Resolve what has been here for ``deadline_ns`` as ``late``; remember what is here now.
+
+        Nobody reads a clock per frame: whatever was accepted by an earlier call is at least that old.
+        """
+        first = self.accepted - len(self.waiting)
+        running = self.running is not None
+        if not running and not self.waiting:
+            self.marks.clear()
+            return
+        late = 0
+        while self.marks and self.marks[0][0] <= now_ns - deadline_ns:
+            late = self.marks.popleft()[1]
+        if running and late >= first - len(self.behind):
+            self.resolve_running(Reason.LATE)
+            running = False
+        if late > first and not running:
+            self.resolve_waiting(Reason.LATE, late - first)
+        self._mark(now_ns, deadline_ns)
+
+    def _mark(self, now_ns: int, deadline_ns: int) -> None:
+        far_enough = not self.marks or now_ns - self.marks[-1][0] >= deadline_ns // MARKS_MAX
+        if far_enough and (not self.marks or self.marks[-1][1] != self.accepted):
+            self.marks.append((now_ns, self.accepted))
+
+    # Delivering; never under a lock.
+
+    @property
+    def due(self) -> bool:
+        """Whether something should be delivered and nobody is at it."""
+        return bool(self.outbox or self._notes) and not self.delivering
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is inside. Under the lock."""
+        return not (self.delivering or self.waiting or self.outbox or self._notes or self.running is not None)
+
+    def deliver(self) -> None:
+        """Hand what is resolved downstream, unless somebody is at it: he will take this along."""
+        host = self._host
+        lock = self._lock
+        with lock:
+            if self.delivering:
+                return
+            self.delivering = True
+        try:
+            while True:
+                with lock:
+                    frames, notes = self.outbox, self._notes
+                    if not frames and not notes:
+                        self.delivering = False
+                        self.direct = self.inline and not self.waiting and self.running is None
+                        callbacks = (
+                            () if self.on_drained is None and not host.winding_down else host.settle(self)
+                        )
+                        break
+                    self.outbox = []
+                    self._notes = []
+                if notes:
+                    self._tell(notes)
+                if frames:
+                    self._downstream.push(frames)
+        except BaseException:
+            self.delivering = False
+            raise
+        for callback in callbacks:
+            callback()
+
+    def _tell(self, notes: Sequence[tuple[Reason, Frame | None]]) -> None:
+        bypassed: dict[Reason, int] = {}
+        for reason, lost in notes:
+            if lost is None:
+                bypassed[reason] = bypassed.get(reason, 0) + 1
+            else:
+                self._tally.dropped(lost, reason)
+        for reason, count in bypassed.items():
+            self._tally.bypassed(reason, count)
