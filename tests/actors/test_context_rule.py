@@ -121,6 +121,15 @@ def test_leaving_clears_both_once_however_many_ways_say_so(ways: tuple[str, ...]
     assert rule.told == NO_CONTEXT == rule.effective
 
 
+def test_a_leave_that_is_interrupted_goes_on_where_it_was() -> None:
+    """After the info is cleared the credentials are still due, and the info is not cleared again."""
+    rule = entered(IN_A)
+    rule.drop(1)
+    rule.applied(rule.plan()[0])
+    assert rule.told == Context(credentials=OLD)
+    assert settle(rule) == [ClearCredentials()]
+
+
 def test_another_lease_in_a_room_takes_over_instead_of_a_clear() -> None:
     """The newest that is left is effective; nobody clears what is pushed over."""
     rule = entered(IN_A, IN_B)
