@@ -1,5 +1,7 @@
 """Hand-made snapshots and events that the console's tests share."""
 
+from dataclasses import dataclass, replace
+
 from greenroom.actors.processors import OnFault, Placement, Reason
 from greenroom.actors.snapshots import (
     EventKind,
@@ -12,9 +14,26 @@ from greenroom.actors.snapshots import (
     StreamSnapshot,
     TrackSnapshot,
 )
+from greenroom.console._audio import measure
+from greenroom.console._facts import RunFacts, StreamAudio, processor_facts, stream_facts
 
 SECOND = 1_000_000_000
 MS = 1_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleVerdict:
+    law: int
+    title: str
+    held: bool
+    detail: str
+
+
+HELD = (
+    SampleVerdict(law=1, title="each processor is closed once", held=True, detail="5 opened, 5 closed"),
+    SampleVerdict(law=4, title="no frame is lost without a reason", held=True, detail=""),
+)
+BROKEN = (HELD[0], SampleVerdict(law=4, title="no frame is lost", held=False, detail="7 frames are nowhere"))
 
 
 def sample_stream(
@@ -63,7 +82,7 @@ def sample_processor(
     """A processor on a thread."""
     return ProcessorSnapshot(
         name=name,
-        spec=name.split("#")[0],
+        spec=name.split("#", maxsplit=1)[0],
         state=state,
         placement=Placement.THREAD,
         on_fault=OnFault.BYPASS,
@@ -125,9 +144,7 @@ def sample_snapshot(*, seconds: float = 12.0, frames: int = 1_200) -> SessionSna
     )
 
 
-def sample_event(
-    kind: EventKind, subject: str, seconds: float = 1.0, **details: str | float
-) -> SessionEvent:
+def sample_event(kind: EventKind, subject: str, seconds: float = 1.0, **details: str | float) -> SessionEvent:
     """Something that happened."""
     return SessionEvent(at_ns=round(seconds * SECOND), kind=kind, subject=subject, details=details)
 
@@ -159,4 +176,26 @@ def sample_events() -> tuple[SessionEvent, ...]:
         sample_event(EventKind.TRACK_REMOVED, mic, 9.3),
         sample_event(EventKind.ROOM_CLOSED, "room:lobby", 9.5),
         sample_event(EventKind.ROOM_CLOSED, "room:studio", 9.6),
+    )
+
+
+def sample_facts(*, verdicts: tuple[SampleVerdict, ...] = HELD, audio: StreamAudio | None = None) -> RunFacts:
+    """The facts of a run of the sample session."""
+    snapshot = sample_snapshot()
+    streams = tuple(
+        replace(s, audio=audio, noise=measure(audio) if audio else None) for s in stream_facts(snapshot)
+    )
+    return RunFacts(
+        name="demo <1>",
+        created="2026-01-02T03:04:05+00:00",
+        version="0.1.0",
+        pace="realtime",
+        stopped_by="end",
+        started_ns=0,
+        ended_ns=10 * SECOND,
+        streams=streams,
+        processors=processor_facts(snapshot),
+        events=sample_events(),
+        verdicts=verdicts,
+        leftovers=(),
     )

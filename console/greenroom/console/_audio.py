@@ -8,8 +8,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from greenroom.console._measure import Signal, noise_reduction, NoiseReduction
 from greenroom.console._facts import StreamAudio
+from greenroom.console._measure import NoiseReduction, Signal, noise_reduction
+
+CLIP_HZ: Final = 24_000
+"""Enough for what speech processors do; twice that would double the page for bands that are empty."""
 
 LARGEST_CLIP_BYTES: Final = 2_000_000
 """What one player may add to the page; longer audio is listened to in the output folder."""
@@ -31,7 +34,11 @@ def read_mono(path: Path) -> tuple[Signal, int]:
 
 def at_rate(signal: Signal, rate_hz: int, wanted_hz: int) -> Signal:
     """Return ``signal`` at another rate."""
-    return signal if rate_hz == wanted_hz else np.asarray(soxr.resample(signal, rate_hz, wanted_hz), dtype=np.float64)
+    return (
+        signal
+        if rate_hz == wanted_hz
+        else np.asarray(soxr.resample(signal, rate_hz, wanted_hz), dtype=np.float64)
+    )
 
 
 def measure(audio: StreamAudio) -> NoiseReduction | None:
@@ -48,6 +55,8 @@ def measure(audio: StreamAudio) -> NoiseReduction | None:
 
 def clip(signal: Signal, rate_hz: int) -> bytes | None:
     """Return ``signal`` as a FLAC file, which every browser plays; None if that would be too large for a page."""
+    shown_hz = min(rate_hz, CLIP_HZ)
+    signal, rate_hz = at_rate(signal, rate_hz, shown_hz), shown_hz
     packed = io.BytesIO()
     soundfile.write(packed, np.clip(signal, -1, 1), rate_hz, format="FLAC", subtype="PCM_16")
     return packed.getvalue() if packed.tell() <= LARGEST_CLIP_BYTES else None

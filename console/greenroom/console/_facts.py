@@ -6,7 +6,13 @@ from pathlib import Path
 from typing import Protocol
 
 from greenroom.actors.processors import Reason
-from greenroom.actors.snapshots import Latency, ProcessorSnapshot, SessionEvent, SessionSnapshot, StreamSnapshot
+from greenroom.actors.snapshots import (
+    Latency,
+    ProcessorSnapshot,
+    SessionEvent,
+    SessionSnapshot,
+    StreamSnapshot,
+)
 from greenroom.console._measure import NoiseReduction
 from greenroom.console._subjects import parse_subject
 
@@ -113,7 +119,10 @@ def _paths(snapshot: SessionSnapshot) -> Iterator[tuple[str, StreamSnapshot]]:
     for room in snapshot.rooms:
         for track in room.tracks:
             for stream in track.streams:
-                yield f"room:{room.name}/track:{track.key}/stream:{parse_subject(stream.name).stream or stream.name}", stream
+                yield (
+                    f"room:{room.name}/track:{track.key}/stream:{parse_subject(stream.name).stream or stream.name}",
+                    stream,
+                )
 
 
 def _facts(path: str, stream: StreamSnapshot) -> StreamFacts:

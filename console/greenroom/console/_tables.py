@@ -51,8 +51,14 @@ def streams_table(streams: Sequence[StreamFacts], *, wide: bool) -> Table:
             _stream_label(stream, streams),
             str(stream.frames_in),
             str(stream.frames_out),
-            Text(tally(stream.dropped), style=TERMINAL_STYLES[Tone.BAD] if any(stream.dropped.values()) else "dim"),
-            Text(tally(stream.bypassed), style=TERMINAL_STYLES[Tone.CARE] if any(stream.bypassed.values()) else "dim"),
+            Text(
+                tally(stream.dropped),
+                style=TERMINAL_STYLES[Tone.BAD] if any(stream.dropped.values()) else "dim",
+            ),
+            Text(
+                tally(stream.bypassed),
+                style=TERMINAL_STYLES[Tone.CARE] if any(stream.bypassed.values()) else "dim",
+            ),
             *(milliseconds(ns) if latency.count else NOTHING for ns in times),
             _noise(stream, wide=wide),
         )

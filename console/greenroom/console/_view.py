@@ -162,9 +162,7 @@ def _stream_cells(stream: StreamSnapshot, rate: float | None, *, wide: bool) -> 
     return [Text(" > ".join(stream.pipeline) or NOTHING, style="dim"), *cells] if wide else cells
 
 
-def _processors_table(
-    processors: Sequence[ProcessorSnapshot], limit: int, *, wide: bool
-) -> RenderableType:
+def _processors_table(processors: Sequence[ProcessorSnapshot], limit: int, *, wide: bool) -> RenderableType:
     if not processors:
         return Text("none", style="dim italic")
     table = _table()
@@ -189,7 +187,12 @@ def most_telling(processors: Sequence[ProcessorSnapshot], limit: int) -> list[Pr
         return list(processors)
     by_interest = sorted(
         processors,
-        key=lambda p: (STATE_TONES[p.state] in {Tone.PLAIN, Tone.GOOD}, -p.restarts, -sum(p.faults.values()), -p.leases),
+        key=lambda p: (
+            STATE_TONES[p.state] in {Tone.PLAIN, Tone.GOOD},
+            -p.restarts,
+            -sum(p.faults.values()),
+            -p.leases,
+        ),
     )
     kept = {p.name for p in by_interest[: limit - 1]}
     return [p for p in processors if p.name in kept]

@@ -34,7 +34,9 @@ def count(number: int, noun: str) -> str:
 
 def tally(reasons: Mapping[str, int]) -> str:
     """Counts by reason, the biggest first: ``late 3, fault 1``; a dash if there are none."""
-    found = sorted(((n, str(reason)) for reason, n in reasons.items() if n), key=lambda pair: (-pair[0], pair[1]))
+    found = sorted(
+        ((n, str(reason)) for reason, n in reasons.items() if n), key=lambda pair: (-pair[0], pair[1])
+    )
     return ", ".join(f"{reason} {n}" for n, reason in found) or NOTHING
 
 

@@ -54,10 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
-    check = _add(commands, "check", _check, "validate a deployment without running it; print what would start")
+    check = _add(
+        commands, "check", _check, "validate a deployment without running it; print what would start"
+    )
     check.add_argument("file", metavar="FILE", help="a deployment file, or the name of a shipped one: demo")
     init = _add(commands, "init", _init, "write a commented deployment to start from")
-    init.add_argument("file", metavar="FILE", nargs="?", default="greenroom.toml", help="default: %(default)s")
+    init.add_argument(
+        "file", metavar="FILE", nargs="?", default="greenroom.toml", help="default: %(default)s"
+    )
     init.add_argument("--force", action="store_true", help="replace the file if there is one")
     _add(commands, "schema", _schema, "print the JSON Schema of deployment files, for editors")
     _add(commands, "processors", _processors, "list the processors that deployments can name")
@@ -66,18 +70,32 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: Any) -> None:
     run = _add(commands, "run", _run, "run a deployment, show it live, and judge it")
-    run.add_argument("file", metavar="FILE_OR_NAME", help="a deployment file, or the name of a shipped one: demo")
-    run.add_argument("--for", dest="for_seconds", metavar="SECONDS", type=_positive, help="stop after so much audio")
-    run.add_argument("--fast", action="store_true", help="as fast as the machine goes, instead of in real time")
+    run.add_argument(
+        "file", metavar="FILE_OR_NAME", help="a deployment file, or the name of a shipped one: demo"
+    )
+    run.add_argument(
+        "--for", dest="for_seconds", metavar="SECONDS", type=_positive, help="stop after so much audio"
+    )
+    run.add_argument(
+        "--fast", action="store_true", help="as fast as the machine goes, instead of in real time"
+    )
     run.add_argument("--out", metavar="DIR", help="write the audio, report.json and report.html there")
-    run.add_argument("--json", action="store_true", help="print the report as JSON on stdout, and nothing else there")
+    run.add_argument(
+        "--json", action="store_true", help="print the report as JSON on stdout, and nothing else there"
+    )
     run.add_argument("--no-view", action="store_true", help="print a line per event instead of the live view")
     run.add_argument("--log-level", choices=LEVELS, default="warning", help="default: %(default)s")
-    run.add_argument("--log-format", choices=("console", "json"), default="console", help="on stderr; default: %(default)s")
+    run.add_argument(
+        "--log-format", choices=("console", "json"), default="console", help="on stderr; default: %(default)s"
+    )
 
 
-def _add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=help_text, description=help_text.capitalize() + ".")
+def _add(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=help_text, description=help_text.capitalize() + "."
+    )
     parser.set_defaults(command=run)
     return parser
 
@@ -146,5 +164,3 @@ def _processors(_: argparse.Namespace) -> int:
 
     processors()
     return OK
-
-
