@@ -11,6 +11,9 @@ import soxr
 from greenroom.console._facts import StreamAudio
 from greenroom.console._measure import NoiseReduction, Signal, noise_reduction
 
+LONGEST_SECONDS: Final = 300
+"""How much of a file is measured and shown: more would cost memory and tell no more."""
+
 CLIP_HZ: Final = 24_000
 """Enough for what speech processors do; twice that would double the page for bands that are empty."""
 
@@ -19,17 +22,19 @@ LARGEST_CLIP_BYTES: Final = 2_000_000
 
 
 def read_mono(path: Path) -> tuple[Signal, int]:
-    """Return a file's audio, its channels averaged, and its rate in Hz.
+    """Return the first minutes of a file's audio, its channels averaged, and its rate in Hz.
 
     Raises:
         OSError: soundfile cannot read it.
     """
     try:
-        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
+        with soundfile.SoundFile(path) as file:
+            rate_hz = int(file.samplerate)
+            samples = file.read(LONGEST_SECONDS * rate_hz, dtype="float64", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise OSError(f"{path}: {error.error_string}") from error
     mono: Signal = samples.mean(axis=1)
-    return mono, int(rate_hz)
+    return mono, rate_hz
 
 
 def at_rate(signal: Signal, rate_hz: int, wanted_hz: int) -> Signal:
@@ -59,4 +64,5 @@ def clip(signal: Signal, rate_hz: int) -> bytes | None:
     signal, rate_hz = at_rate(signal, rate_hz, shown_hz), shown_hz
     packed = io.BytesIO()
     soundfile.write(packed, np.clip(signal, -1, 1), rate_hz, format="FLAC", subtype="PCM_16")
-    return packed.getvalue() if packed.tell() <= LARGEST_CLIP_BYTES else None
+    content = packed.getvalue()
+    return content if len(content) <= LARGEST_CLIP_BYTES else None

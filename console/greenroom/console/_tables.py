@@ -119,7 +119,7 @@ def summary(facts: RunFacts) -> Text:
     )
     return Text.assemble(
         f"{seconds(facts.ended_ns - facts.started_ns)} s, {count(len(facts.streams), 'stream')}, "
-        f"{count(frames_in, 'frame')}, {lost} lost without a reason, "
+        f"{count(frames_in, 'frame')}, {lost} lost, "
         f"{count(restarts, 'restart')}: ",
         end,
     )

@@ -73,7 +73,7 @@ class Lane:
 class _Bar:
     """A row of spans that grows with the events."""
 
-    spans: list[Span] = field(default_factory=list)
+    spans: list[Span] = field(default_factory=list[Span])
     state: str = GONE
     since_ns: int = 0
 
@@ -94,7 +94,7 @@ class _Growing:
     bar: _Bar = field(default_factory=_Bar)
     leases: _Bar = field(default_factory=_Bar)
     lease_count: int = 0
-    marks: list[Mark] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list[Mark])
 
     def take(self, event: SessionEvent, at_ns: int) -> None:
         self.marks.append(

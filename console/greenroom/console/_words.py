@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
+from greenroom.actors.processors import Reason
 from greenroom.actors.snapshots import EventKind, SessionEvent
 
 SECOND_NS: Final = 1_000_000_000
 MILLISECOND_NS: Final = 1_000_000
-NOTHING: Final = "–"
+NOTHING: Final = "–"  # noqa: RUF001 - a dash is what tables show for nothing
 
 
 def milliseconds(ns: int) -> str:
@@ -32,7 +33,7 @@ def count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def tally(reasons: Mapping[str, int]) -> str:
+def tally(reasons: Mapping[Reason, int]) -> str:
     """Counts by reason, the biggest first: ``late 3, fault 1``; a dash if there are none."""
     found = sorted(
         ((n, str(reason)) for reason, n in reasons.items() if n), key=lambda pair: (-pair[0], pair[1])
@@ -42,7 +43,7 @@ def tally(reasons: Mapping[str, int]) -> str:
 
 def decibels(value: float) -> str:
     """With a sign, because more and less are what matters: ``+7.3 dB``."""
-    return f"{value:+.1f} dB".replace("-", "−")
+    return f"{value:+.1f} dB".replace("-", "−")  # noqa: RUF001 - a minus sign is as wide as the plus sign
 
 
 def details(facts: Mapping[str, str | int | float]) -> str:

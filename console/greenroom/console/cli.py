@@ -1,7 +1,7 @@
 """The ``greenroom`` command: reads the command line and calls the rest, which it imports only when needed.
 
 Exit codes: 0 all is well, 1 a law did not hold, 2 bad input or a place that cannot be written, 70 a bug of
-ours, 130 stopped at once by a second Ctrl-C.
+ours, 130 stopped at once by a second Ctrl-C, 141 whoever read our output is gone.
 """
 
 import argparse
@@ -14,6 +14,7 @@ LAW_BROKEN: Final = 1
 BAD_INPUT: Final = 2
 OUR_BUG: Final = 70
 STOPPED_AT_ONCE: Final = 130
+READER_GONE: Final = 141
 
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: everything ends in a message and a code
         from greenroom.console._failures import explain  # noqa: PLC0415
 
-        return explain(error, debug=getattr(arguments, "log_level", None) == "debug")
+        return explain(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,7 +161,7 @@ def _schema(_: argparse.Namespace) -> int:
 
 
 def _processors(_: argparse.Namespace) -> int:
-    from greenroom.console._commands import processors  # noqa: PLC0415
+    from greenroom.console._catalogue import processors  # noqa: PLC0415
 
     processors()
     return OK
