@@ -1,5 +1,6 @@
 """The kinds of value that a deployment file holds, each with its limits."""
 
+import re
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -11,6 +12,8 @@ MINUTE_MS: Final = 60_000.0
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 LABEL_PATTERN: Final = r"^[^/\x00-\x1f\x7f]{1,128}$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+SECRET: Final = re.compile(r"(^|_)(token|secret|password|passwd|api_?key)$", re.IGNORECASE)
+"""Keys whose values are secrets."""
 AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg")
 """What an output may end in. Each is written by soundfile in every build of it."""
 

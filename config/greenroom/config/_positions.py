@@ -29,13 +29,13 @@ class Positions:
     """The line of every key and item, counted from 1."""
 
     def __init__(self, lines: Mapping[KeyPath, int]) -> None:
-        self._lines = lines
+        self.lines = lines
 
     def line(self, path: KeyPath) -> int:
         """Return the line of ``path``, or of the nearest thing around it; 0 if nothing is known."""
         while path:
-            if path in self._lines:
-                return self._lines[path]
+            if path in self.lines:
+                return self.lines[path]
             path = path[:-1]
         return 0
 

@@ -7,13 +7,14 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from greenroom.config._fields import LABEL_PATTERN, NAME_PATTERN, VARIABLE_PATTERN
+from greenroom.config._fields import LABEL_PATTERN, NAME_PATTERN, SECRET, VARIABLE_PATTERN
 from greenroom.config.errors import KeyPath, shown, unknown
 
 Finding = tuple[KeyPath, str]
 """Where, and what; the loader adds file and line."""
 
-_SECRET: Final = re.compile(r"token|secret|password|passwd|api_?key", re.IGNORECASE)
+_PRIVATE: Final = re.compile(r"token|secret|password|passwd|api_?key", re.IGNORECASE)
+"""Keys whose values are not repeated in messages: somebody may have written the secret itself there."""
 _PATTERNS: Final = {
     NAME_PATTERN: "must be letters, digits, '_', '.' and '-', begin with a letter or digit, and be at most 64 long",
     LABEL_PATTERN: "must be 1 to 128 characters, without '/' and control characters",
@@ -99,14 +100,14 @@ def _reworded(text: str) -> str:
 def _given(detail: ErrorDetails, path: KeyPath) -> str:
     """Return the value that was given, unless it is large or may be a secret."""
     value = detail["input"]
-    secret = any(isinstance(step, str) and _SECRET.search(step) for step in path)
+    secret = any(isinstance(step, str) and _PRIVATE.search(step) for step in path)
     return "" if secret or isinstance(value, dict) else f"; it is {shown(value)}"
 
 
 def _unknown_key(path: KeyPath, data: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
     key = str(path[-1])
     known = _keys(path[:-1], data, schema)
-    if key not in known and "token_env" in known and _SECRET.search(key):
+    if key not in known and "token_env" in known and SECRET.search(key):
         return _INLINE
     return unknown("key", key, known)
 

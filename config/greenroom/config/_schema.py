@@ -8,6 +8,7 @@ from pydantic_core import PydanticCustomError
 from greenroom.actors.processors import OnFault, Placement
 from greenroom.config._events import AnyEvent
 from greenroom.config._fields import (
+    SECRET,
     Chain,
     FilePath,
     Label,
@@ -82,6 +83,10 @@ class ProcessorSection(Section):
         description="The name of an installed processor (`gain`, `highpass` ...), or `package.module:factory`.",
     )
     options: dict[str, Any] = Field(default_factory=dict, description="What the factory is called with.")
+    options_env: dict[str, Variable] = Field(
+        default_factory=dict,
+        description='Options that are secret: the environment variable that holds each (`api_key = "MY_API_KEY"`).',
+    )
     placement: Placement = Field(
         default=Placement.THREAD,
         strict=False,
@@ -112,6 +117,22 @@ class ProcessorSection(Section):
         default=None, description="Default: that of `[supervision]`."
     )
     retry_s: Seconds | Missing = Field(default=None, description="Default: that of `[supervision]`.")
+
+    @model_validator(mode="after")
+    def _said_once(self) -> "ProcessorSection":
+        for key in self.options:
+            if key in self.options_env:
+                raise PydanticCustomError(
+                    "options", "option {key} is in options and in options_env; take one out", {"key": key}
+                )
+            if SECRET.search(key):
+                raise PydanticCustomError(
+                    "options",
+                    "option {key} looks like a secret, which does not belong into this file. Put it into an environment "
+                    'variable: options_env = { {key} = "MY_VARIABLE" }',
+                    {"key": key},
+                )
+        return self
 
 
 class TrackSection(Section):
