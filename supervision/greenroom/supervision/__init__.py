@@ -1,1 +1,1 @@
-"""greenroom.supervision."""
+"""Who lives: actors on Pykka, supervisors, leases, clocks, runtimes. Knows nothing of audio."""

@@ -90,7 +90,7 @@ class MailboxSpec:
         overflow: what happens to one more.
     """
 
-    capacity: int = 10_000
+    capacity: int = 1_000_000
     overflow: Overflow = Overflow.FAIL
 
     def __post_init__(self) -> None:

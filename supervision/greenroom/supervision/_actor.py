@@ -1,0 +1,259 @@
+"""Actors: Pykka's, sharing threads, with an acknowledged start, children, monitors and timers."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, Self, TypeVar
+
+import pykka
+from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
+
+from greenroom.supervision._cell import Cell, OwnTimer
+from greenroom.supervision._future import Future
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision.runtime import Dispatcher, Runtime
+from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
+from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
+
+A = TypeVar("A", bound="Actor")
+T = TypeVar("T")
+
+_PROXIED: Final = frozenset((ProxyCall, ProxyGetAttr, ProxySetAttr))
+START_NS: Final = 30_000_000_000
+SHUTDOWN_NS: Final = 5_000_000_000
+
+
+class Actor(pykka.Actor):
+    """An actor. Override `on_start`, `on_receive`, `on_stop`, `on_failure` and `on_child` as needed.
+
+    All of them run one at a time, on whichever thread the dispatcher provides. On the shared pool they must
+    not block: `ask` with ``block=False`` and `when` continue in a message instead of waiting.
+
+    An error from a handler ends the incarnation, whether the message was told or asked, unless the message's
+    class lists the error in ``errors``: then it is the answer.
+    """
+
+    _cell: Cell
+
+    dispatcher: ClassVar[Dispatcher] = Dispatcher.POOL
+    """Which threads run actors of this class, where their spec does not say."""
+
+    @classmethod
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # type: ignore[override]
+        """Start one without a supervisor, in the default system, and wait until it has started.
+
+        Raises:
+            StartFailed: its constructor or ``on_start`` raised.
+        """
+        from greenroom.supervision._system import default_system  # noqa: PLC0415 - the system knows actors
+
+        return default_system().start(cls, *args, **kwargs)
+
+    def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+        """Create the actor; runs on its own thread, before ``on_start``."""
+
+    @staticmethod
+    def _create_actor_inbox() -> Any:
+        raise NotImplementedError("the mailbox belongs to the cell, which outlives the actor")
+
+    @staticmethod
+    def _create_future() -> Future[Any]:
+        return Future()
+
+    def _start_actor_loop(self) -> None:
+        raise NotImplementedError("actors are started by their system or their parent")
+
+    # -- Pykka's attributes --------------------------------------------------------------------------------
+
+    @property
+    def actor_ref(self) -> ActorRef[Self]:
+        """This actor's ref: what to hand to others, never ``self``."""
+        ref: ActorRef[Self] = self._cell.ref
+        return ref
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """This actor's path, as a URN."""
+        return self.actor_ref.actor_urn
+
+    @property
+    def actor_inbox(self) -> Any:  # type: ignore[override]
+        """This actor's mailbox."""
+        return self._cell
+
+    @property
+    def actor_stopped(self) -> Any:  # type: ignore[override]
+        """Something with ``is_set()``."""
+        return self.actor_ref.actor_stopped
+
+    def stop(self) -> None:
+        """End normally after the messages that are there now."""
+        self._cell.ref.stop(block=False)
+
+    # -- hooks ---------------------------------------------------------------------------------------------
+
+    def on_start(self) -> Any:
+        """Set up. What it returns is told to the starter; `IGNORE` and `START_LATER` have a meaning."""
+
+    def on_child(self, signal: ChildSignal) -> None:
+        """Hear how a child fares. This one lets go of children that are over; supervisors do more."""
+        if not isinstance(signal, ChildStarted):
+            self.forget(signal.child)
+
+    def handle(self, message: Any) -> Any:
+        """Dispatch one message: Pykka's own, or `on_receive`."""
+        if type(message) in _PROXIED:
+            return self._handle_receive(message)
+        return self.on_receive(message)
+
+    # -- services; only for the actor itself, while it handles something --------------------------------------
+
+    @property
+    def runtime(self) -> Runtime:
+        """Time, dice and ids."""
+        runtime: Runtime = self._cell.system.runtime
+        return runtime
+
+    @property
+    def incarnation(self) -> int:
+        """Which incarnation this is, from 1."""
+        return self._cell.incarnation
+
+    @property
+    def path(self) -> str:
+        """Where it stands in its tree."""
+        return self._cell.path
+
+    def acknowledge(self, extra: Any = None) -> None:
+        """Say that this actor, whose ``on_start`` returned `START_LATER`, has started."""
+        self._cell.acknowledge(extra, self._cell.epoch)
+
+    def spawn(
+        self,
+        actor_class: type[A],
+        *args: Any,
+        name: str,
+        dispatcher: Dispatcher | None = None,
+        mailbox: MailboxSpec = DEFAULT_MAILBOX,
+        shutdown_ns: int | None = SHUTDOWN_NS,
+        start_ns: int | None = START_NS,
+        **kwargs: Any,
+    ) -> ActorRef[A]:
+        """Start a child, without waiting: `on_child` hears how it went.
+
+        A child never outlives its parent: it is stopped, and waited for, before the parent is over.
+
+        Args:
+            actor_class: what to run.
+            args: for its constructor, at each start.
+            name: among the siblings.
+            dispatcher: where to run; None takes the class's.
+            mailbox: bound and overflow policy.
+            shutdown_ns: how long an ordered stop may take before it is fenced; 0 fences at once, None waits.
+            start_ns: how long its start may take before it is fenced; None waits.
+            kwargs: for its constructor.
+        """
+        cell = make_cell(
+            self._cell.system,
+            self._cell,
+            name,
+            actor_class,
+            args,
+            kwargs,
+            dispatcher=dispatcher,
+            mailbox=mailbox,
+            shutdown_ns=shutdown_ns,
+            start_ns=start_ns,
+        )
+        self._cell.adopt(cell)
+        ref: ActorRef[A] = cell.ref
+        return ref
+
+    def respawn(self, child: ActorRef[Any]) -> None:
+        """Start the next incarnation of a child that has ended and was not forgotten."""
+        child._cell.start()
+
+    def forget(self, child: ActorRef[Any]) -> None:
+        """Let go of a child that has ended: its ref is dead from now on, its name free."""
+        self._cell.forget(child._cell)
+
+    def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:
+        """Be told by a `Down` message when ``ref`` is gone for good, or when one incarnation of it is over.
+
+        Exactly one notice for each call; at once if it is over already; none after `demonitor`.
+        """
+        cell, target = self._cell, ref._cell
+        key: int = cell.system.runtime.next_id()
+        mine = cell.incarnation
+        self._monitors()[key] = target
+
+        def fired(which: int, cause: Any) -> None:
+            down = Down(ref=ref, incarnation=which, cause=cause, monitor=key)
+            cell.put_control((Cell.on_notice, (mine, key, down)))
+
+        target.watch(key, fired, incarnation)
+        return key
+
+    def demonitor(self, monitor: int) -> None:
+        """Take a monitor back; harmless if it has fired."""
+        target = self._monitors().pop(monitor, None)
+        if target is not None:
+            target.unwatch(monitor)
+
+    def _monitors(self) -> dict[int, Cell]:
+        return self._cell.own_monitors()
+
+    def after(self, delay_ns: int, function: Callable[..., None], *args: Any) -> OwnTimer:
+        """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.
+
+        A timer belongs to the incarnation: the next one never hears of it.
+        """
+        return self._cell.after(delay_ns, function, args)
+
+    def when(self, future: Future[T], function: Callable[..., None], *args: Any) -> None:
+        """Call ``function(future, *args)`` as a message of this actor once ``future`` is complete."""
+        self._cell.when(future, function, args)
+
+    def defer_reply(self) -> Future[Any]:
+        """Take the present ask's answer into one's own hands: complete the future that this returns.
+
+        Should this incarnation end first, the asker is told so. In a message that was told, the future goes
+        nowhere.
+        """
+        cell = self._cell
+        reply, cell.asking = cell.asking, None
+        if reply is None:
+            return Future()
+        cell.keep_open(reply)
+        return reply
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__} ({self.path})"
+
+
+def make_cell(
+    system: Any,
+    parent: Cell | None,
+    name: str,
+    actor_class: type[Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    dispatcher: Dispatcher | None,
+    mailbox: MailboxSpec = DEFAULT_MAILBOX,
+    shutdown_ns: int | None = SHUTDOWN_NS,
+    start_ns: int | None = START_NS,
+) -> Cell:
+    """Make a cell with its ref; nothing runs yet."""
+    cell = Cell(
+        system,
+        parent,
+        name,
+        actor_class,
+        args,
+        kwargs,
+        dispatcher=actor_class.dispatcher if dispatcher is None else dispatcher,
+        mailbox=mailbox,
+        shutdown_ns=shutdown_ns,
+        start_ns=start_ns,
+    )
+    cell.ref = ActorRef(cell)
+    return cell

@@ -1,0 +1,168 @@
+"""Answers that are on their way: Pykka's futures, set once, awaitable without blocking the event loop."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Generator
+from types import TracebackType
+from typing import Any, Final, Generic, TypeVar, cast
+
+import pykka
+
+from greenroom.supervision._threads import current, new_lock, wait_on_thread
+from greenroom.supervision.errors import AskTimeout, BlockingInHandler
+
+T = TypeVar("T")
+_UNSET: Final = object()
+
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class Future(pykka.Future[T], Generic[T]):
+    """An answer. Set once; later sets are refused by returning False (`try_set`) or raising (`set`).
+
+    Laws:
+        - set-or-fail happens once; every callback runs once, in the thread that completed the future,
+          or at once in the caller's if it is complete already;
+        - nothing in here blocks but `get`, and `get` refuses to block a shared thread of the pool.
+    """
+
+    __slots__ = ("_asked", "_callbacks", "_error", "_once", "_runtime", "_value")
+
+    _get_hook: Any = None
+    _get_hook_result: Any = _UNSET
+
+    def __init__(self, runtime: Any = None, asked: str = "") -> None:
+        self._once = new_lock()
+        self._callbacks: list[Callable[[Future[T]], None]] = []
+        self._value: Any = _UNSET
+        self._error: BaseException | None = None
+        self._runtime = runtime
+        self._asked = asked
+
+    def done(self) -> bool:
+        """Whether the answer is there."""
+        return self._value is not _UNSET
+
+    def try_set(self, value: T | None = None) -> bool:
+        """Complete with ``value``; False if it was complete already."""
+        if not self._once.acquire(blocking=False):
+            return False
+        self._value = value
+        self._drain()
+        return True
+
+    def try_fail(self, error: BaseException) -> bool:
+        """Complete with an error; False if it was complete already."""
+        if not self._once.acquire(blocking=False):
+            return False
+        self._error = error
+        self._value = None
+        self._drain()
+        return True
+
+    def set(self, value: T | None = None) -> None:
+        """Complete with ``value``.
+
+        Raises:
+            RuntimeError: it was complete already (Pykka raises ``queue.Full``).
+        """
+        if self._get_hook is not None or not self.try_set(value):
+            raise RuntimeError("this future already has an answer")
+
+    def set_exception(self, exc_info: Any = None) -> None:
+        """Complete with an error, given as ``sys.exc_info()`` gives it."""
+        info = sys.exc_info() if exc_info is None else exc_info
+        error = info[1] if info[1] is not None else cast("type[BaseException]", info[0])()
+        if self._get_hook is not None or not self.try_fail(error.with_traceback(info[2])):
+            raise RuntimeError("this future already has an answer")
+
+    def add_done_callback(self, callback: "Callable[[Future[T]], None]") -> None:
+        """Call ``callback(self)`` once it is complete; at once if it is."""
+        self._callbacks.append(callback)
+        if self._value is not _UNSET:
+            self._drain()
+
+    def _drain(self) -> None:
+        callbacks = self._callbacks
+        while callbacks:
+            try:
+                callback = callbacks.pop(0)
+            except IndexError:
+                return
+            callback(self)
+
+    def outcome(self) -> T:
+        """Return the answer, or raise its error; it must be complete."""
+        assert self._value is not _UNSET, "not complete yet"
+        if self._error is not None:
+            raise self._error
+        return cast("T", self._value)
+
+    def error(self) -> BaseException | None:
+        """Return the error it was completed with, if any."""
+        return self._error
+
+    def get(self, *, timeout: float | None = None) -> T:
+        """Wait for the answer, on a thread that may wait.
+
+        Args:
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            AskTimeout: no answer within ``timeout`` (also a ``pykka.Timeout``).
+            BlockingInHandler: called in an actor that shares its thread and must not block it.
+        """
+        if self._get_hook is not None:
+            if self._get_hook_result is _UNSET:
+                self._get_hook_result = self._get_hook(timeout)
+            return cast("T", self._get_hook_result)
+        if self._value is _UNSET:
+            cell = current.cell
+            if cell is not None and not cell.may_block:
+                raise BlockingInHandler(cell.path, "get() of an answer that is not there yet")
+            if self._runtime is None:
+                arrived = wait_on_thread(self, timeout)
+            else:
+                arrived = self._runtime.wait(self, None if timeout is None else int(timeout * 1e9))
+            if not arrived:
+                raise AskTimeout(self._asked, 0 if timeout is None else int(timeout * 1e9))
+        return self.outcome()
+
+    def set_get_hook(self, func: Any) -> None:
+        """Have ``get`` call ``func(timeout)`` for the value: what ``map``, ``filter`` and ``join`` are made of."""
+        if self._value is not _UNSET:
+            raise RuntimeError("this future already has an answer")
+        self._get_hook = func
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Wait for the answer in an event loop, which goes on meanwhile."""
+        if self._get_hook is not None:
+            loop = asyncio.get_running_loop()
+            return (yield from loop.run_in_executor(None, self.get).__await__())
+        if self._value is _UNSET and self._runtime is not None and self._runtime.simulated:
+            self._runtime.wait(self, None)
+        if self._value is _UNSET:
+            yield from self._asyncio().__await__()
+        return self.outcome()
+
+    def _asyncio(self) -> "asyncio.Future[None]":
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+
+        def wake() -> None:
+            if not waiter.done():
+                waiter.set_result(None)
+
+        def arrived(_: object) -> None:
+            try:
+                loop.call_soon_threadsafe(wake)
+            except RuntimeError:
+                return  # the loop is closed: nobody waits any more
+
+        self.add_done_callback(arrived)
+        return waiter
+
+    def __repr__(self) -> str:
+        if self._value is _UNSET:
+            return "<Future pending>"
+        return f"<Future failed {type(self._error).__name__}>" if self._error else "<Future done>"

@@ -1,0 +1,172 @@
+"""References: Pykka's, but stable across restarts, bounded, and never left without an answer."""
+
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar, overload
+
+import pykka
+from pykka.messages import (
+    _ActorStop,  # pyright: ignore[reportPrivateUsage]
+)
+
+from greenroom.supervision._cell import Cell
+from greenroom.supervision._future import Future
+from greenroom.supervision._life import RUNNING
+from greenroom.supervision._mailbox import Ask
+from greenroom.supervision.errors import ActorDead, SupervisionError
+
+A = TypeVar("A", bound=pykka.Actor)
+
+
+class _Stopped:
+    """What Pykka reads as ``actor_stopped``: set once the actor is gone and has released what it held."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    def is_set(self) -> bool:
+        return self._cell.terminated
+
+
+class ActorRef(pykka.ActorRef[A], Generic[A]):
+    """A reference to an actor. It stays valid, with its mailbox and monitors, when the actor is restarted."""
+
+    __slots__ = ("_cell",)
+
+    def __init__(self, cell: Cell) -> None:
+        self._cell = cell
+
+    @property
+    def path(self) -> str:
+        """Where the actor stands in its tree: ``session/rooms/room:lobby``."""
+        return self._cell.path
+
+    @property
+    def name(self) -> str:
+        """The actor's name among its siblings."""
+        return self._cell.name
+
+    @property
+    def incarnation(self) -> int:
+        """How many times it has been started."""
+        return self._cell.incarnation
+
+    @property
+    def actor_class(self) -> type[A]:  # type: ignore[override]
+        """The class of the actor."""
+        return self._cell.actor_class
+
+    @property
+    def actor_urn(self) -> str:  # type: ignore[override]
+        """The actor's path, as a URN."""
+        return f"urn:greenroom:{self._cell.path}"
+
+    @property
+    def actor_inbox(self) -> Any:  # type: ignore[override]
+        """The actor's mailbox."""
+        return self._cell
+
+    @property
+    def actor_stopped(self) -> Any:  # type: ignore[override]
+        """Something with ``is_set()``: whether the actor is gone for good."""
+        return _Stopped(self._cell)
+
+    @property
+    def _actor_weakref(self) -> Callable[[], A | None]:  # type: ignore[override]
+        return lambda: self._cell.actor
+
+    def is_alive(self) -> bool:
+        """Whether the actor is there, or will be again: false only once it is gone and has released everything."""
+        return not self._cell.terminated
+
+    def is_running(self) -> bool:
+        """Whether an incarnation has started and is not ending."""
+        return self._cell.state == RUNNING
+
+    def tell(self, message: Any) -> None:
+        """Send ``message``, without waiting.
+
+        Raises:
+            ActorDead: the actor is gone.
+            MailboxFull: its mailbox is full, and its policy is to fail.
+        """
+        if not self._cell.put(message):
+            raise ActorDead(self._cell.path)
+
+    def send(self, message: Any) -> bool:
+        """Send ``message``; where it cannot be delivered it becomes a dead letter. Never raises.
+
+        This is what actors use between themselves: that a peer has just ended is news, not an error.
+
+        Returns:
+            Whether the mailbox took it.
+        """
+        try:
+            if self._cell.put(message):
+                return True
+            why = "the actor is gone"
+        except SupervisionError as error:
+            why = str(error)
+        self._cell.dead_letter(message, why)
+        return False
+
+    @overload
+    def ask(self, message: Any, *, block: Literal[False], timeout: float | None = None) -> Future[Any]: ...
+    @overload
+    def ask(self, message: Any, *, block: Literal[True], timeout: float | None = None) -> Any: ...
+    @overload
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any | Future[Any]: ...
+    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any | Future[Any]:
+        """Send ``message`` and get the answer, or with ``block=False`` a future that can be awaited.
+
+        Args:
+            message: what to send. Errors listed in its ``errors`` attribute are answers; any other error is a
+                crash of the actor, and the asker gets `ActorCrashed`.
+            block: whether to wait here; refused in handlers that share their thread.
+            timeout: seconds to wait.
+
+        Raises:
+            ActorDead: it is gone, or ended before it came to the message (`ActorStopped`, `ActorFenced`).
+            ActorCrashed: it crashed over this message.
+            AskTimeout: no answer came in time.
+        """
+        cell = self._cell
+        future: Future[Any] = Future(cell.system.runtime, cell.path)
+        try:
+            if not cell.put(Ask(message, future)):
+                future.try_fail(ActorDead(cell.path))
+        except SupervisionError as error:
+            future.try_fail(error)
+        return future.get(timeout=timeout) if block else future
+
+    @overload
+    def stop(self, *, block: Literal[True], timeout: float | None = None) -> bool: ...
+    @overload
+    def stop(self, *, block: Literal[False], timeout: float | None = None) -> Future[bool]: ...
+    @overload
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]: ...
+    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:
+        """Have the actor stop after the messages that it has now; true once it has, false if it was gone.
+
+        A supervised actor ends normally by this: whether it is restarted is up to its restart type.
+        """
+        cell = self._cell
+        done: Future[bool] = Future(cell.system.runtime, cell.path)
+        asked: Future[Any] = Future(cell.system.runtime, cell.path)
+        asked.add_done_callback(lambda _: done.try_set(True))
+        if not cell.put(Ask(_ActorStop(), asked)):
+            done.try_set(False)
+        return done.get(timeout=timeout) if block else done
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ActorRef) and self._cell is other._cell
+
+    def __hash__(self) -> int:
+        return id(self._cell)
+
+    def __str__(self) -> str:
+        return f"{self.actor_class.__name__} ({self.path})"
+
+    def __repr__(self) -> str:
+        return f"<ActorRef {self.path}#{self.incarnation}>"

@@ -1,0 +1,188 @@
+"""A system: one runtime, the roots that run on it, its observers, and an orderly end of all of it."""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from greenroom.supervision._actor import SHUTDOWN_NS, START_NS, Actor, make_cell
+from greenroom.supervision._cell import Cell
+from greenroom.supervision._future import Future
+from greenroom.supervision._log import get_logger
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._restart import Shutdown
+from greenroom.supervision._threads import ThreadRuntime, new_lock
+from greenroom.supervision.errors import ActorStopped, AskTimeout, RuntimeClosed, StartFailed
+from greenroom.supervision.events import DeadLetter, SystemEvent
+from greenroom.supervision.runtime import Dispatcher
+from greenroom.supervision.signals import ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
+
+A = TypeVar("A", bound=Actor)
+
+
+class ActorSystem:
+    """Everything that lives and dies together.
+
+    Args:
+        runtime: a `ThreadRuntime` of its own by default; pass a `SimulatedRuntime` for virtual time. A runtime
+            that was passed in is closed by whoever made it.
+    """
+
+    def __init__(self, runtime: Any = None) -> None:
+        self._owns_runtime = runtime is None
+        self.runtime: Any = ThreadRuntime() if runtime is None else runtime
+        self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
+        self.dead_letters = 0
+        self._roots: dict[Cell, Future[Any]] = {}
+        self._lock = new_lock()
+        self._closed = False
+
+    def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]:
+        """Start an actor without a supervisor and wait until it has started.
+
+        Raises:
+            StartFailed: its constructor or ``on_start`` raised; nothing of it is left.
+            RuntimeClosed: this system was closed.
+        """
+        name = f"{actor_class.__name__}-{self.runtime.next_id()}"
+        ref, started = self.launch(actor_class, args, kwargs, name=name)
+        started.get()
+        return ref
+
+    def launch(
+        self,
+        actor_class: type[A],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        name: str,
+        dispatcher: Dispatcher | None = None,
+        mailbox: MailboxSpec = DEFAULT_MAILBOX,
+        shutdown_ns: int | None = SHUTDOWN_NS,
+        start_ns: int | None = START_NS,
+    ) -> tuple[ActorRef[A], Future[Any]]:
+        """Start an actor without a supervisor; the future is completed once it has started or failed to."""
+        cell = make_cell(
+            self,
+            None,
+            name,
+            actor_class,
+            args,
+            kwargs or {},
+            dispatcher=dispatcher,
+            mailbox=mailbox,
+            shutdown_ns=shutdown_ns,
+            start_ns=start_ns,
+        )
+        started: Future[Any] = Future(self.runtime, name)
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosed
+            self._roots[cell] = started
+        cell.start()
+        return cell.ref, started
+
+    def root_signal(self, cell: Cell, signal: ChildSignal) -> None:
+        """Hear how a root fares: the machine calls this."""
+        with self._lock:
+            started = self._roots.get(cell)
+        if isinstance(signal, ChildStarted):
+            if started is not None:
+                started.try_set(signal.extra)
+            return
+        with self._lock:
+            self._roots.pop(cell, None)
+        cell.terminate()
+        if started is not None:
+            if isinstance(signal, ChildFailed):
+                started.try_fail(StartFailed(cell.name, signal.error))
+            elif isinstance(signal, ChildIgnored):
+                started.try_set(None)
+            else:
+                started.try_fail(ActorStopped(cell.path))
+
+    def observe(self, observer: Callable[[SystemEvent], None]) -> Callable[[], None]:
+        """Call ``observer`` with every event, on the thread where it happens: be quick. Returns its undoing."""
+        with self._lock:
+            self.observers = (*self.observers, observer)
+
+        def forget() -> None:
+            with self._lock:
+                self.observers = tuple(each for each in self.observers if each is not observer)
+
+        return forget
+
+    def emit(self, event: SystemEvent) -> None:
+        """Tell the observers; one that raises is logged and harms nobody."""
+        for observer in self.observers:
+            try:
+                observer(event)
+            except Exception:  # noqa: BLE001 - an observer is a guest
+                get_logger().exception("observer.failed", event_kind=type(event).__name__)
+
+    def dead_letter(self, cell: Cell, item: Any, why: str) -> None:
+        """Count a message that nobody will handle."""
+        self.dead_letters += 1
+        if self.observers:
+            self.emit(DeadLetter(path=cell.path, message=type(item).__name__, why=why))
+
+    def crashed(self, cell: Cell, error: BaseException) -> None:
+        """Log a crash, once, where it happened."""
+        get_logger().warning(
+            "actor.crashed", actor=cell.path, incarnation=cell.incarnation, error=type(error).__name__
+        )
+        get_logger().debug("actor.crash_traceback", actor=cell.path, exc_info=error)
+
+    def stop(self, timeout_ns: int | None = None) -> bool:
+        """Stop all roots, newest first, each within its shutdown budget; true when none is left.
+
+        Raises:
+            AskTimeout: some are still there after ``timeout_ns``.
+        """
+        while True:
+            with self._lock:
+                cell = next(reversed(self._roots), None)
+            if cell is None:
+                return True
+            gone: Future[None] = Future(self.runtime, cell.path)
+            cell.watch(self.runtime.next_id(), lambda *_, gone=gone: gone.try_set(None), None)  # type: ignore[misc]
+            if not cell.request_stop(Shutdown()):
+                self.root_signal(cell, ChildIgnored(child=cell.ref, incarnation=cell.incarnation))
+            gone.get(timeout=None if timeout_ns is None else timeout_ns / 1e9)
+
+    def close(self, timeout_ns: int | None = None) -> None:
+        """Stop all roots and end the threads. Idempotent."""
+        with self._lock:
+            if self._closed:
+                return
+        try:
+            self.stop(timeout_ns)
+        except AskTimeout:
+            with self._lock:
+                cells = list(self._roots)
+            for cell in cells:
+                cell.fence("the system was closed")
+        with self._lock:
+            self._closed = True
+        if self._owns_runtime:
+            self.runtime.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_default: list[ActorSystem] = []
+_default_lock: Final = new_lock()
+
+
+def default_system() -> ActorSystem:
+    """Return the system that `Actor.start` uses; made when first needed."""
+    with _default_lock:
+        if not _default:
+            _default.append(ActorSystem())
+        return _default[0]

@@ -1,0 +1,82 @@
+"""What the machine tells actors: that somebody they watch has ended, and how their children fare."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from greenroom.supervision._restart import Cause
+
+if TYPE_CHECKING:
+    from greenroom.supervision._ref import ActorRef
+
+
+class Ignore:
+    """What ``on_start`` returns when the actor has decided not to run; not an error."""
+
+    def __repr__(self) -> str:
+        return "IGNORE"
+
+
+class StartLater:
+    """What ``on_start`` returns when it will say by ``self.acknowledge(...)`` that it has started."""
+
+    def __repr__(self) -> str:
+        return "START_LATER"
+
+
+IGNORE: Final = Ignore()
+START_LATER: Final = StartLater()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Down:
+    """A monitored actor has ended. Delivered to ``on_receive``, once for each monitor.
+
+    Attributes:
+        ref: who ended.
+        incarnation: the last one it had, or the one that was monitored.
+        cause: why.
+        monitor: what `Actor.monitor` returned.
+    """
+
+    ref: "ActorRef[Any]"
+    incarnation: int
+    cause: Cause
+    monitor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildStarted:
+    """A child's ``on_start`` has returned; ``extra`` is what it returned."""
+
+    child: "ActorRef[Any]"
+    incarnation: int
+    extra: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildIgnored:
+    """A child decided not to run. It is over, and its name is free."""
+
+    child: "ActorRef[Any]"
+    incarnation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildFailed:
+    """A child did not start. It is over, what it had started is stopped, and its name is free."""
+
+    child: "ActorRef[Any]"
+    incarnation: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildEnded:
+    """An incarnation of a child that had started is over, its resources released, its own children gone."""
+
+    child: "ActorRef[Any]"
+    incarnation: int
+    cause: Cause
+
+
+ChildSignal = ChildStarted | ChildIgnored | ChildFailed | ChildEnded
