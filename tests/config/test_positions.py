@@ -44,7 +44,7 @@ z = 5
 '''
 
 
-def paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+def paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of everything in a parsed file."""
     if path:
         yield path
