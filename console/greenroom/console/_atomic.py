@@ -14,6 +14,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         OSError: it could not be written; nothing is left behind, and what was under ``path`` before still is.
     """
+    try:
+        _write(path, content)
+    except OSError as error:
+        # The name that people asked for, not that of the temporary file beside it.
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -82,7 +82,7 @@ def _loudest(power: npt.NDArray[np.float64], size: int, *, axis: int) -> npt.NDA
     """Squeeze ``axis`` to ``size`` by the maximum, or stretch it by repeating."""
     have = power.shape[axis]
     edges = np.arange(size) * have // size
-    if have < size:
-        return np.take(power, edges, axis=axis)
-    loudest: npt.NDArray[np.float64] = np.maximum.reduceat(power, edges, axis=axis)
-    return loudest
+    squeezed: npt.NDArray[np.float64] = (
+        np.take(power, edges, axis=axis) if have < size else np.maximum.reduceat(power, edges, axis=axis)
+    )
+    return squeezed

@@ -19,7 +19,7 @@ class EndReport:
     def __init__(self, facts: RunFacts) -> None:
         self._facts = facts
 
-    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the tables; called by rich."""
         facts = self._facts
         wide = options.max_width >= WIDE

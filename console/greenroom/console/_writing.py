@@ -19,8 +19,4 @@ def write_reports(folder: Path, facts: RunFacts) -> None:
         OSError: one could not be written, for one because the disk is full.
     """
     for name, text in ((JSON_NAME, report_json(facts)), (HTML_NAME, report_html(facts))):
-        try:
-            write_atomically(folder / name, text.encode())
-        except OSError as error:
-            # The name that people asked for, not that of the temporary file beside it.
-            raise OSError(error.errno, error.strerror, str(folder / name)) from error
+        write_atomically(folder / name, text.encode())

@@ -21,9 +21,10 @@ LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _EPILOG: Final = """\
 exit codes: 0 all is well, 1 a law did not hold, 2 bad input, 70 a bug in greenroom, 130 stopped at once
 
-  greenroom run demo               watch the demo in real time
+examples:
+  greenroom run demo                     watch the demo in real time
   greenroom run demo --fast --out out    as fast as the machine goes; then open out/report.html
-  greenroom init                   write a commented deployment to start from
+  greenroom init                         write a commented deployment to start from
 """
 
 

@@ -1,0 +1,198 @@
+"""``greenroom run``: runs a deployment, shows it, stops it in order, measures it and reports."""
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from greenroom import config
+from greenroom.actors import Pace, Session, SessionEvent
+from greenroom.config import Deployment, Outcome
+from greenroom.console import _logging
+from greenroom.console._atomic import prepare_folder
+from greenroom.console._audio import measure
+from greenroom.console._facts import RunFacts, StreamAudio, StreamFacts, processor_facts, stream_facts
+from greenroom.console._report import report_json
+from greenroom.console._screen import Screen, choose_screen
+from greenroom.console._signals import StopSignals
+from greenroom.console._tables import EndReport
+from greenroom.console._version import version
+from greenroom.console._words import SECOND_NS
+from greenroom.console._writing import HTML_NAME, write_reports
+
+REFRESH_SECONDS: Final = 0.125
+PIPED_COLUMNS: Final = 120
+"""How wide tables are where no terminal says how wide it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line says about a run.
+
+    Attributes:
+        for_seconds: of media time, after which it is stopped.
+        out: folder for audio and reports.
+        json: print the report as JSON instead of tables.
+        view: draw the live view if there is a terminal.
+    """
+
+    for_seconds: float | None = None
+    fast: bool = False
+    out: str | None = None
+    json: bool = False
+    view: bool = True
+    log_level: str = "warning"
+    log_json: bool = False
+
+
+def run(file: str, options: RunOptions) -> bool:
+    """Run the deployment ``file`` to its end and report; returns whether all laws held.
+
+    Raises:
+        ConfigError: the deployment cannot be run.
+        OSError: the output folder cannot be written; nothing half-written is left in it.
+    """
+    _logging.configure(level=options.log_level, as_json=options.log_json)
+    deployment = config.load(file)
+    config.check(deployment)
+    with _folder(options.out) as folder:
+        facts = _supervise(deployment, folder, options)
+        if options.out:
+            write_reports(folder, facts)
+        else:
+            # The folder is about to go, and with it the audio: the report must not name it.
+            facts = replace(facts, streams=tuple(replace(s, audio=None) for s in facts.streams))
+    _print(facts, options)
+    return facts.held
+
+
+@contextlib.contextmanager
+def _folder(out: str | None) -> Iterator[Path]:
+    """Give the output folder; without one a temporary folder, because measuring needs the audio all the same."""
+    if out is not None:
+        folder = Path(out)
+        prepare_folder(folder)
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="greenroom-") as temporary:
+        yield Path(temporary)
+
+
+def _supervise(deployment: Deployment, folder: Path, options: RunOptions) -> RunFacts:
+    """Run the session with its screen, and return what is known about it at the end."""
+    console = Console(stderr=True)
+    screen = choose_screen(console, view=options.view, log_json=options.log_json)
+    pace = Pace.FAST if options.fast else Pace.REALTIME
+    try:
+        with StopSignals(lambda: watch.stop(), before_exit=screen.close) as signals:
+            watch = Watch(screen, pace)
+            outcome = asyncio.run(watch.over(deployment, folder, options))
+    finally:
+        screen.close()
+    stopped_by = "signal" if signals.seen else "--for" if outcome.cut_short else "end"
+    return facts_of(deployment, outcome, pace=pace, stopped_by=stopped_by)
+
+
+class Watch:
+    """Runs a deployment and shows it meanwhile. Lives on the main thread, but for `_on_event`."""
+
+    def __init__(self, screen: Screen, pace: Pace) -> None:
+        self._screen = screen
+        self._pace = pace
+        self._news: deque[SessionEvent] = deque()
+        self._asked: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ask the session to stop; may be called from a signal handler, before it has begun, too."""
+        self._stopping = True
+        if self._loop and self._asked:
+            self._loop.call_soon_threadsafe(self._asked.set)
+
+    async def over(self, deployment: Deployment, folder: Path, options: RunOptions) -> Outcome:
+        """Run the deployment to its end, or until asked to stop."""
+        self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
+        if self._stopping:
+            self._asked.set()
+        showing: asyncio.Task[None] | None = None
+
+        def on_session(session: Session) -> None:
+            nonlocal showing
+            session.observe(self._news.append)  # a deque, because actors call it on their threads
+            showing = asyncio.ensure_future(self._show(session))
+
+        try:
+            return await config.run(
+                deployment,
+                pace=self._pace,
+                out=folder,
+                until_ns=None if options.for_seconds is None else round(options.for_seconds * SECOND_NS),
+                stop=self._asked,
+                on_session=on_session,
+            )
+        finally:
+            if showing:
+                showing.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await showing
+
+    async def _show(self, session: Session) -> None:
+        try:
+            while True:
+                self._refresh(session)
+                await asyncio.sleep(REFRESH_SECONDS)
+        finally:
+            self._refresh(session)
+
+    def _refresh(self, session: Session) -> None:
+        news = [self._news.popleft() for _ in range(len(self._news))]
+        self._screen.show(session.snapshot(), news, "stopping" if self._stopping else str(self._pace))
+
+
+def facts_of(deployment: Deployment, outcome: Outcome, *, pace: Pace, stopped_by: str) -> RunFacts:
+    """Put together what is known, and measure the audio."""
+    report = outcome.report
+    return RunFacts(
+        name=deployment.name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=version(),
+        pace=str(pace),
+        stopped_by=stopped_by,
+        started_ns=min((event.at_ns for event in report.events), default=report.snapshot.now_ns),
+        ended_ns=report.snapshot.now_ns,
+        streams=tuple(_measured(stream, outcome) for stream in stream_facts(report.snapshot)),
+        processors=processor_facts(report.snapshot),
+        events=tuple(report.events),
+        verdicts=tuple(report.verdicts),
+        leftovers=tuple(report.leftovers),
+    )
+
+
+def _measured(stream: StreamFacts, outcome: Outcome) -> StreamFacts:
+    found = outcome.audio_of(stream.room, stream.track, stream.stream)
+    if found is None:
+        return stream
+    audio = StreamAudio(before=found.before, after=found.after, reference=found.reference)
+    return replace(stream, audio=audio, noise=measure(audio))
+
+
+def _print(facts: RunFacts, options: RunOptions) -> None:
+    if options.json:
+        sys.stdout.write(report_json(facts))
+        return
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPED_COLUMNS
+    console.print(EndReport(facts))
+    if options.out:
+        console.print(f"report: {Path(options.out) / HTML_NAME}", soft_wrap=True, highlight=False)
