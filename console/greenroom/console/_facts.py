@@ -100,11 +100,9 @@ class RunFacts:
 
 def stream_facts(snapshot: SessionSnapshot) -> tuple[StreamFacts, ...]:
     """Every stream that a session's last snapshot knows, ended ones too, by room, track and name."""
-    found = {
-        (facts.room, facts.track, facts.stream): facts
-        for facts in (_facts(path, stream) for path, stream in _paths(snapshot))
-    }
-    return tuple(found[key] for key in sorted(found))
+    # A participant that leaves and comes back has two streams of the same path; the sort keeps them in order.
+    found = (_facts(path, stream) for path, stream in _paths(snapshot))
+    return tuple(sorted(found, key=lambda facts: (facts.room, facts.track, facts.stream)))
 
 
 def processor_facts(snapshot: SessionSnapshot) -> tuple[ProcessorSnapshot, ...]:

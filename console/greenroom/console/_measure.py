@@ -72,8 +72,11 @@ def noise_reduction(
     if len(before) < SHORTEST_SECONDS * rate_hz or not before.any():
         return None
     delay = delay_frames(before, after, round(MAX_DELAY_SECONDS * rate_hz))
-    clean = None if reference is None else reference[span]
-    if clean is not None and len(clean) == len(before) and clean.any():
+    clean = np.zeros_like(before)  # a reference that is a little shorter is silent where it is over
+    if reference is not None:
+        said = reference[span]
+        clean[: len(said)] = said
+    if clean.any():
         taps = round(FILTER_SECONDS * rate_hz)
         method, old, new = Method.REFERENCE, sdr_db(clean, before, taps), sdr_db(clean, after, taps)
         better = new - old

@@ -92,9 +92,9 @@ def _supervise(deployment: Deployment, folder: Path, options: RunOptions) -> Run
     console = Console(stderr=True)
     screen = choose_screen(console, view=options.view, log_json=options.log_json)
     pace = Pace.FAST if options.fast else Pace.REALTIME
+    watch = Watch(screen, pace)
     try:
-        with StopSignals(lambda: watch.stop(), before_exit=screen.close) as signals:
-            watch = Watch(screen, pace)
+        with StopSignals(watch.stop, before_exit=screen.close) as signals:
             outcome = asyncio.run(watch.over(deployment, folder, options))
     finally:
         screen.close()
