@@ -2,7 +2,6 @@
 
 import tomllib
 from collections.abc import Iterable, Iterator
-from typing import Any, cast
 
 import pytest
 
@@ -44,15 +43,18 @@ z = 5
 '''
 
 
-def paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
+Toml = dict[str, "Toml"] | list["Toml"] | str | int | float | bool
+
+
+def paths(value: Toml, path: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of everything in a parsed file."""
     if path:
         yield path
-    items: Iterable[tuple[Any, Any]] = ()
+    items: Iterable[tuple[str | int, Toml]] = ()
     if isinstance(value, dict):
-        items = cast("dict[str, Any]", value).items()
+        items = value.items()
     elif isinstance(value, list):
-        items = enumerate(cast("list[Any]", value))
+        items = enumerate(value)
     for key, inner in items:
         yield from paths(inner, (*path, key))
 
