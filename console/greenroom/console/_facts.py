@@ -77,6 +77,7 @@ class RunFacts:
         stopped_by: ``end`` (everything played out), ``--for`` or ``signal``.
         started_ns: on the clock of the events; subtract it to get times into the run.
         leftovers: what should be gone and is not.
+        unplayed: faults of the script that did not happen, because nothing called their processor any more.
     """
 
     name: str
@@ -91,6 +92,7 @@ class RunFacts:
     events: tuple[SessionEvent, ...]
     verdicts: tuple[VerdictLike, ...]
     leftovers: tuple[str, ...]
+    unplayed: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:

@@ -165,8 +165,9 @@ def _laws(facts: RunFacts) -> str:
     left = "".join(
         f'<p class="bad">Left over: <span class="mono">{escape(item)}</span></p>' for item in facts.leftovers
     )
+    unplayed = "".join(f'<p class="care">Not rehearsed: {escape(item)}</p>' for item in facts.unplayed)
     return f"""<section aria-labelledby="h-laws"><h2 id="h-laws">Laws</h2>
-<div class="card scroll">{_table(("law", "held", "found"), rows)}{left}</div></section>"""
+<div class="card scroll">{_table(("law", "held", "found"), rows)}{left}{unplayed}</div></section>"""
 
 
 def _law(verdict: VerdictLike) -> str:

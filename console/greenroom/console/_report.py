@@ -21,6 +21,7 @@ processors         per processor: ``name``, ``spec``, ``state``, ``placement``, 
                    ``closed``, ``restarts``, ``leases_granted``, ``faults`` (by reason), ``last_failure``
 events             in order: ``at_ns`` (since the start), ``kind``, ``subject``, ``details``
 leftovers          what should have been gone and was not
+unplayed           faults of the script that did not happen
 =================  ==================================================================================
 """
 
@@ -54,6 +55,7 @@ def report(facts: RunFacts) -> dict[str, Any]:
         "processors": [_processor(processor) for processor in facts.processors],
         "events": [_event(event, facts.started_ns) for event in facts.events],
         "leftovers": list(facts.leftovers),
+        "unplayed": list(facts.unplayed),
     }
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from rich.console import Console
 
 from greenroom import config
 from greenroom.actors import Pace, Session, SessionEvent
-from greenroom.config import Deployment, Outcome
+from greenroom.config import Deployment, Outcome, Recording
 from greenroom.console import _logging
 from greenroom.console._atomic import prepare_folder
 from greenroom.console._audio import measure
@@ -170,20 +170,35 @@ def facts_of(deployment: Deployment, outcome: Outcome, *, pace: Pace, stopped_by
         stopped_by=stopped_by,
         started_ns=min((event.at_ns for event in report.events), default=report.snapshot.now_ns),
         ended_ns=report.snapshot.now_ns,
-        streams=tuple(_measured(stream, outcome) for stream in stream_facts(report.snapshot)),
+        streams=_measured(stream_facts(report.snapshot), outcome.recordings),
         processors=processor_facts(report.snapshot),
         events=tuple(report.events),
         verdicts=tuple(report.verdicts),
         leftovers=tuple(report.leftovers),
+        unplayed=outcome.unplayed,
     )
 
 
-def _measured(stream: StreamFacts, outcome: Outcome) -> StreamFacts:
-    found = outcome.audio_of(stream.room, stream.track, stream.stream)
-    if found is None:
-        return stream
-    audio = StreamAudio(before=found.before, after=found.after, reference=found.reference)
-    return replace(stream, audio=audio, noise=measure(audio))
+def _measured(streams: Iterable[StreamFacts], recordings: Iterable[Recording]) -> tuple[StreamFacts, ...]:
+    """Give each stream its recording; a track that came back has several of the same name, in order."""
+    left = list(recordings)
+    found: list[StreamFacts] = []
+    for stream in streams:
+        mine = next((r for r in left if _belongs(r, stream)), None)
+        if mine is None or mine.after is None:
+            found.append(stream)
+            continue
+        left.remove(mine)
+        audio = StreamAudio(before=mine.before, after=mine.after, reference=mine.reference)
+        found.append(replace(stream, audio=audio, noise=measure(audio)))
+    return tuple(found)
+
+
+def _belongs(recording: Recording, stream: StreamFacts) -> bool:
+    return (recording.track, recording.stream) == (
+        stream.track,
+        stream.stream,
+    ) and stream.room in recording.rooms
 
 
 def _print(facts: RunFacts, options: RunOptions) -> None:

@@ -31,6 +31,10 @@ class EndReport:
         yield verdicts_table(facts.verdicts)
         for leftover in facts.leftovers:
             yield Text(f"left over: {leftover}", style=TERMINAL_STYLES[Tone.BAD])
+        for fault in facts.unplayed:
+            yield Text(
+                f"not rehearsed, nothing called the processor: {fault}", style=TERMINAL_STYLES[Tone.CARE]
+            )
         yield summary(facts)
 
 
