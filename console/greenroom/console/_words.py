@@ -12,29 +12,49 @@ NOTHING: Final = "–"  # noqa: RUF001 - a dash is what tables show for nothing
 
 
 def milliseconds(ns: int) -> str:
-    """Three digits that matter: ``0.04``, ``1.2``, ``35``."""
+    """Return the digits that matter.
+
+    >>> milliseconds(40_000), milliseconds(1_234_000), milliseconds(35_000_000)
+    ('0.04', '1.2', '35')
+    """
     value = ns / MILLISECOND_NS
     return f"{value:.2f}" if value < 1 else f"{value:.1f}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004 - one, two, three digits
 
 
 def seconds(ns: int) -> str:
-    """To the millisecond, as a person reads a stopwatch: ``12.345``."""
+    """Return seconds to the millisecond, as a person reads a stopwatch.
+
+    >>> seconds(12_345_678_900)
+    '12.346'
+    """
     return f"{ns / SECOND_NS:.3f}"
 
 
 def clock(ns: int) -> str:
-    """Minutes and seconds: ``01:05``."""
+    """Return minutes and seconds.
+
+    >>> clock(65_000_000_000), clock(-1)
+    ('01:05', '00:00')
+    """
     minutes, rest = divmod(max(0, ns) // SECOND_NS, 60)
     return f"{minutes:02d}:{rest:02d}"
 
 
 def count(number: int, noun: str) -> str:
-    """``1 room``, ``3 rooms``."""
+    """Return a number of things.
+
+    >>> count(1, "room"), count(3, "room")
+    ('1 room', '3 rooms')
+    """
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def tally(reasons: Mapping[Reason, int]) -> str:
-    """Counts by reason, the biggest first: ``late 3, fault 1``; a dash if there are none."""
+    """Return counts by reason, the biggest first, or a dash if there are none.
+
+    >>> tally({Reason.FAULT: 1, Reason.LATE: 3, Reason.WARMING: 0})
+    'late 3, fault 1'
+    """
     found = sorted(
         ((n, str(reason)) for reason, n in reasons.items() if n), key=lambda pair: (-pair[0], pair[1])
     )
@@ -42,17 +62,29 @@ def tally(reasons: Mapping[Reason, int]) -> str:
 
 
 def decibels(value: float) -> str:
-    """With a sign, because more and less are what matters: ``+7.3 dB``."""
+    """Return decibels with a sign, because more and less are what matters.
+
+    >>> decibels(7.26)
+    '+7.3 dB'
+    """
     return f"{value:+.1f} dB".replace("-", "−")  # noqa: RUF001 - a minus sign is as wide as the plus sign
 
 
 def details(facts: Mapping[str, str | int | float]) -> str:
-    """``reason=late count=3``; what is measured in nanoseconds is said in milliseconds."""
+    """Return an event's facts; what is measured in nanoseconds is said in milliseconds.
+
+    >>> details({"reason": "late", "count": 3, "waited_ns": 2_500_000, "error": "no way"})
+    "reason=late count=3 waited=2.5ms error='no way'"
+    """
     return " ".join(_fact(name, value) for name, value in facts.items())
 
 
 def subject(path: str) -> str:
-    """A subject's path without the kinds that its place already says: ``lobby / guest-1/microphone / 1``."""
+    """Return a subject's path without the kinds that each place already says.
+
+    >>> subject("room:lobby/track:guest-1/microphone/stream:1")
+    'lobby / guest-1/microphone / 1'
+    """
     shown = path
     for kind in ("room", "track", "stream", "processor"):
         shown = shown.replace(f"/{kind}:", " / ").removeprefix(f"{kind}:")
@@ -60,7 +92,7 @@ def subject(path: str) -> str:
 
 
 def sentence(event: SessionEvent) -> tuple[EventKind, str, str]:
-    """An event's three columns: what, to whom, and the facts."""
+    """Return an event's three columns: what, to whom, and the facts."""
     return event.kind, subject(event.subject), details(event.details)
 
 
