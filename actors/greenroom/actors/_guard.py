@@ -8,7 +8,8 @@ import numpy as np
 from greenroom.actors.frames import Frame, read_only
 from greenroom.actors.processors import OnFault, Reason
 
-_INT16: Final = np.dtype(np.int16)
+INT16: Final = np.dtype(np.int16)
+_Array: Final = np.ndarray
 
 
 class WrongFrame(TypeError):  # noqa: N818 - it is said of what a processor returned: "wrong frame: 441 samples ..."
@@ -20,6 +21,10 @@ class FrameReceiver(Protocol):
 
     def push(self, frames: Sequence[Frame]) -> None:
         """Take ``frames``, which follow the ones before. One thread at a time; never blocks, never raises."""
+        ...
+
+    def send(self, frame: Frame) -> None:
+        """Take one frame: the same as ``push((frame,))``, at less cost."""
         ...
 
 
@@ -44,24 +49,24 @@ def guarded(result: object, frame: Frame) -> Frame:
     Raises:
         WrongFrame: it is no frame, or not of the same rate, shape and dtype.
     """
-    if type(result) is Frame:
+    if (
+        type(result) is Frame
+        and result.rate_hz == frame.rate_hz
+        and result.timestamp_ns == frame.timestamp_ns
+    ):
         samples = result.samples
         given = frame.samples
-        same_stamps = result.rate_hz == frame.rate_hz and result.timestamp_ns == frame.timestamp_ns
-        if samples is given and same_stamps:
+        if samples is given:
             return result
-        # A foreign processor may have put anything at all there.
+        # Typed as an array, but a foreign processor may have put anything at all there.
         if (
-            same_stamps
-            and type(samples) is np.ndarray
-            and samples.dtype is _INT16
+            type(samples) is _Array
+            and samples.dtype is INT16
             and samples.shape == given.shape
+            and samples.flags.c_contiguous
         ):
-            flags = samples.flags
-            if flags.c_contiguous:
-                if flags.writeable:
-                    flags.writeable = False
-                return result
+            samples.setflags(False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+            return result
     return _repaired(result, frame)
 
 
@@ -71,7 +76,7 @@ def _repaired(result: object, frame: Frame) -> Frame:
     samples = result.samples
     if not isinstance(cast("object", samples), np.ndarray):
         raise WrongFrame(f"wrong frame: samples are {type(samples).__name__}; they are a numpy array")
-    if samples.dtype != _INT16:
+    if samples.dtype != INT16:
         raise WrongFrame(f"wrong frame: samples of dtype {samples.dtype}; they are int16")
     if samples.shape != frame.samples.shape:
         raise WrongFrame(
@@ -79,7 +84,7 @@ def _repaired(result: object, frame: Frame) -> Frame:
         )
     if result.rate_hz != frame.rate_hz:
         raise WrongFrame(f"wrong frame: {result.rate_hz} Hz; it came with {frame.rate_hz} Hz, which it keeps")
-    contiguous = read_only(np.ascontiguousarray(samples, _INT16))
+    contiguous = read_only(np.ascontiguousarray(samples, INT16))
     return Frame(contiguous, frame.rate_hz, frame.timestamp_ns, result.annotations)
 
 

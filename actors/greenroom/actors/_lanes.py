@@ -31,7 +31,6 @@ class LaneHost(Protocol):
     policy: OnFault
     capacity: int
     wait: bool
-    winding_down: bool
 
     def refusal(self) -> Reason | None:
         """Why frames cannot wait at present, or None if they can. Under the lock."""
@@ -54,6 +53,7 @@ class QueuedLane:
     """The lane of a `ThreadHost`, and of an `InlineHost` while frames must wait."""
 
     __slots__ = (
+        "_capacity",
         "_closed",
         "_downstream",
         "_host",
@@ -65,9 +65,11 @@ class QueuedLane:
         "delivering",
         "direct",
         "inline",
+        "leaving",
         "marks",
         "on_drained",
         "outbox",
+        "processed",
         "queued",
         "running",
         "waiting",
@@ -80,6 +82,7 @@ class QueuedLane:
         self._lock = host.lock
         self._downstream = downstream
         self._tally = tally
+        self._capacity = host.capacity
         self._closed = False
         self._notes: list[tuple[Reason, Frame | None]] = []
         self.accepted = 0
@@ -87,9 +90,11 @@ class QueuedLane:
         self.delivering = False
         self.direct = inline
         self.inline = inline
+        self.leaving = False
         self.marks: deque[tuple[int, int]] = deque(maxlen=MARKS_MAX)
         self.on_drained: Callback | None = None
         self.outbox: list[Frame] = []
+        self.processed = 0
         self.queued = False
         self.running: Frame | None = None
         self.waiting: deque[Frame] = deque()
@@ -98,19 +103,26 @@ class QueuedLane:
 
     def push(self, frames: Sequence[Frame]) -> None:
         """Take frames: any one thread at a time. After `close` they are dropped and counted ``closed``."""
-        host = self._host
         waiting = self.waiting
-        with self._lock:
+        # Three times as quick as `with`, on CPython 3.11; so it is wherever a lock is taken for each frame.
+        self._lock.acquire()
+        try:
             waiting.extend(frames)
             self.accepted += len(frames)
-            if self.queued and len(waiting) <= host.capacity and not self._closed:
+            if self.queued and len(waiting) <= self._capacity and not self._closed:
                 return
             submission = self._admit()
             due = not self.delivering and (self.outbox or self._notes)
+        finally:
+            self._lock.release()
         if submission is not None:
             submission[0].submit(submission[1])
         if due:
             self.deliver()
+
+    def send(self, frame: Frame) -> None:
+        """Take one frame."""
+        self.push((frame,))
 
     def _admit(self) -> Submission | None:
         """Decide about frames that have just come, and are not simply waiting for their turn."""
@@ -123,21 +135,21 @@ class QueuedLane:
         if refusal is not None:
             self.resolve_waiting(refusal, len(self.waiting))
             return None
-        excess = len(self.waiting) - host.capacity
+        excess = len(self.waiting) - self._capacity
         if excess > 0 and not host.wait:
             self._overflow(excess)
         return None if self.queued or not self.waiting else host.enlist(self)
 
     def _overflow(self, excess: int) -> None:
         self.resolve_waiting(Reason.OVERFLOW, excess)
-        if len(self.behind) > self._host.capacity:
+        if len(self.behind) > self._capacity:
             # What stands behind a call that takes this long must be bounded too: the call is given up.
             self.resolve_running(Reason.OVERFLOW)
 
     def close(self, on_drained: Callback, *, discard: bool = False) -> None:
         """No more frames will come. Calls ``on_drained()`` once, on any thread, when nothing is left inside."""
         with self._lock:
-            self._closed = True
+            self._closed = self.leaving = True
             self.on_drained = on_drained
             if discard:
                 self.discard_waiting()
@@ -223,32 +235,29 @@ class QueuedLane:
 
     def deliver(self) -> None:
         """Hand what is resolved downstream, unless somebody is at it: he will take this along."""
-        host = self._host
         lock = self._lock
-        with lock:
-            if self.delivering:
-                return
-            self.delivering = True
+        lock.acquire()
+        if self.delivering:
+            lock.release()
+            return
+        self.delivering = True
         try:
-            while True:
-                with lock:
-                    frames, notes = self.outbox, self._notes
-                    if not frames and not notes:
-                        self.delivering = False
-                        self.direct = self.inline and not self.waiting and self.running is None
-                        callbacks = (
-                            () if self.on_drained is None and not host.winding_down else host.settle(self)
-                        )
-                        break
-                    self.outbox = []
-                    self._notes = []
-                if notes:
-                    self._tell(notes)
-                if frames:
-                    self._downstream.push(frames)
-        except BaseException:
+            while self.outbox or self._notes:
+                frames, self.outbox = self.outbox, []
+                notes, self._notes = self._notes, []
+                lock.release()
+                try:
+                    if notes:
+                        self._tell(notes)
+                    if frames:
+                        self._downstream.push(frames)
+                finally:
+                    lock.acquire()
+        finally:
             self.delivering = False
-            raise
+            self.direct = self.inline and not self.waiting and self.running is None
+            callbacks = self._host.settle(self) if self.leaving else ()
+            lock.release()
         for callback in callbacks:
             callback()
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from greenroom.actors._guard import FrameReceiver, Tally, guarded
 from greenroom.actors._lanes import Callback, QueuedLane, Submission
+from greenroom.actors._turnstile import Turnstile
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import MILLISECOND_NS, Processor, ProcessorSpec, Reason
 from greenroom.supervision.runtime import Executor, Runtime
@@ -31,9 +32,9 @@ class Epoch:
     __slots__ = (
         "calling",
         "executor",
+        "gate",
         "host",
         "limit",
-        "lock",
         "number",
         "process",
         "processor",
@@ -47,7 +48,7 @@ class Epoch:
         self.process = processor._process  # pyright: ignore[reportPrivateUsage] - the contract's name
         self.executor = executor
         self.number = number
-        self.lock = host.runtime.lock()
+        self.gate = Turnstile(host.runtime)
         self.calling: object = None
         self.limit = 1
         self.revoked = False
@@ -74,9 +75,8 @@ class ThreadHost:
         self.policy = spec.on_fault
         self.capacity = spec.capacity_frames
         self.wait = wait
-        self.winding_down = False
         self.epoch: Epoch | None = None
-        self.processed = 0
+        self._processed_before = 0
         self._calls = 0
         self._deadline_ns = spec.deadline_ns
         self._hang_ns = spec.hang_ns
@@ -136,10 +136,17 @@ class ThreadHost:
         """Call ``on_idle()`` once when no call runs and nothing waits; afterwards call the processor no more."""
         with self.lock:
             self._on_idle = on_idle
-            self.winding_down = True
+            for lane in self._lanes:
+                lane.leaving = True
             callbacks = self._idle()
         for callback in callbacks:
             callback()
+
+    @property
+    def processed(self) -> int:
+        """How many frames came out processed."""
+        with self.lock:
+            return self._processed_before + sum(lane.processed for lane in self._lanes)
 
     def counts(self) -> Mapping[Reason, int]:
         """Return how many frames did not come out processed, by reason."""
@@ -179,7 +186,9 @@ class ThreadHost:
         if lane.on_drained is not None and lane.empty:
             callbacks.append(lane.on_drained)
             lane.on_drained = None
-            self._lanes.pop(lane, None)
+            if lane in self._lanes:
+                del self._lanes[lane]
+                self._processed_before += lane.processed
         callbacks += self._idle()
         return callbacks
 
@@ -276,32 +285,32 @@ class ThreadHost:
     ) -> Frame | None:
         """Take in the result of one call; return the frame for the next, or None when the turn is over."""
         submission: Submission | None = None
-        with self.lock:
+        lock = self.lock
+        lock.acquire()
+        try:
             if epoch.revoked:
                 return None
             if lane.running is frame:
-                self._accept(lane, frame, result)
-            waiting = lane.waiting
+                if result is None:
+                    lane.resolve(frame, Reason.DISABLED)
+                else:
+                    lane.processed += 1
+                    lane.outbox.append(result)
+                if lane.behind:
+                    lane.release_behind()
             if self.epoch is epoch:
-                if waiting and taken < epoch.limit:
+                if lane.waiting and taken < epoch.limit:
                     self._calls += 1
-                    lane.running = waiting.popleft()
-                    return lane.running
+                    frame = lane.running = lane.waiting.popleft()
+                    return frame
                 submission = self._finish(epoch, lane)
             lane.running = None
             epoch.calling = None
+        finally:
+            lock.release()
         if submission is not None:
             submission[0].submit(submission[1])
         return None
-
-    def _accept(self, lane: QueuedLane, frame: Frame, result: Frame | None) -> None:
-        if result is None:
-            lane.resolve(frame, Reason.DISABLED)
-        else:
-            self.processed += 1
-            lane.outbox.append(result)
-        if lane.behind:
-            lane.release_behind()
 
     def _finish(self, epoch: Epoch, lane: QueuedLane) -> Submission | None:
         """Give the lane its next place in the round, if it needs one; return the next turn, if there is one."""
