@@ -9,7 +9,8 @@ from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 from greenroom.supervision._cell import Cell, OwnTimer
 from greenroom.supervision._future import Future
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision.runtime import Dispatcher, Runtime
+from greenroom.supervision._restart import Cause, Normal, Shutdown
+from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
 
@@ -93,6 +94,13 @@ class Actor(pykka.Actor):
     def on_start(self) -> Any:
         """Set up. What it returns is told to the starter; `IGNORE` and `START_LATER` have a meaning."""
 
+    def on_given_up(self) -> None:
+        """Release what this incarnation held, after it was fenced.
+
+        Runs once, in place of ``on_stop``: on the thread that hung, when it comes back after all, or at once
+        if no thread was in the actor's code. Whatever is sent from here is refused.
+        """
+
     def on_child(self, signal: ChildSignal) -> None:
         """Hear how a child fares. This one lets go of children that are over; supervisors do more."""
         if not isinstance(signal, ChildStarted):
@@ -121,6 +129,21 @@ class Actor(pykka.Actor):
     def path(self) -> str:
         """Where it stands in its tree."""
         return self._cell.path
+
+    @property
+    def executor(self) -> Executor:
+        """What runs this actor: tasks submitted to a pinned one share its thread."""
+        executor: Executor = self._cell.executor
+        return executor
+
+    @property
+    def given_up(self) -> bool:
+        """Whether this incarnation was fenced, or is over."""
+        return self._cell.actor is not self
+
+    def end(self, cause: Cause | None = None) -> None:
+        """End now, before further messages: normally, or with ``cause``."""
+        self._cell.begin_end(cause or Normal(), self._cell.epoch)
 
     def acknowledge(self, extra: Any = None) -> None:
         """Say that this actor, whose ``on_start`` returned `START_LATER`, has started."""
@@ -174,6 +197,23 @@ class Actor(pykka.Actor):
     def forget(self, child: ActorRef[Any]) -> None:
         """Let go of a child that has ended: its ref is dead from now on, its name free."""
         self._cell.forget(child._cell)
+
+    def stop_later(self, child: ActorRef[Any], cause: Cause | None = None) -> None:
+        """Ask a child to stop within its budget; `on_child` hears of its end."""
+        child._cell.request_stop(cause or Shutdown())
+
+    def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:
+        """Give a child up at once; `on_child` hears of its end.
+
+        Args:
+            child: who.
+            reason: why; for the log.
+            stuck: its pinned thread hangs in a task that the actor did not run itself (a lane), so the thread
+                is replaced too.
+        """
+        child._cell.fence(reason)
+        if stuck:
+            child._cell.executor.replace()
 
     def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:
         """Be told by a `Down` message when ``ref`` is gone for good, or when one incarnation of it is over.

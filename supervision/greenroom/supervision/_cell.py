@@ -27,13 +27,14 @@ class Cell(Life):
         with self.lock:
             epoch = self.epoch
             self.thread = thread_id()
+            current.actor = self.actor
         current.cell = self
         budget = self.system.runtime.throughput
         try:
             while True:
                 with self.lock:
                     if self.epoch != epoch:
-                        return
+                        raise SupersededError
                     if not budget:
                         self.thread = 0
                         break
@@ -54,9 +55,10 @@ class Cell(Life):
                 else:
                     handler(self, detail, epoch)
         except SupersededError:
+            self.give_up(current.actor)
             return
         finally:
-            current.cell = None
+            current.cell = current.actor = None
         self.executor.submit(self)
 
     def _receive(self, item: Any, epoch: int) -> None:

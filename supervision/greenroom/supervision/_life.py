@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from greenroom.supervision._future import Future
 from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
+from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent, ActorStarted
 from greenroom.supervision.runtime import Dispatcher
@@ -170,11 +171,12 @@ class Life(Mailbox):
             self.epoch += 1
             thread, self.thread = self.thread, 0
             asking, self.asking = self.asking, None
+            idle = None if thread else self.actor
             queued = self.scheduled and not thread
             self.scheduled = True
             if self.control is None:
                 self.control = deque()
-            self.control.appendleft((Life._on_fenced, reason))
+            self.control.appendleft((Life._on_fenced, (reason, idle)))
         if thread:
             self.system.runtime.abandon(thread)
         if not queued:
@@ -236,6 +238,7 @@ class Life(Mailbox):
         try:
             self.actor = actor = self.actor_class.__new__(self.actor_class)
             actor._cell = self
+            current.actor = actor
             actor.__init__(*self.args, **self.kwargs)
             extra = actor.on_start()
         except BaseException as error:  # noqa: BLE001 - as above
@@ -263,7 +266,18 @@ class Life(Mailbox):
     def _on_stop(self, cause: Cause, epoch: int) -> None:
         self.begin_end(cause, epoch)
 
-    def _on_fenced(self, reason: str, epoch: int) -> None:
+    def give_up(self, actor: Any) -> None:
+        """Let an actor that was fenced release what it holds, on the thread that last ran its code."""
+        if actor is None:
+            return
+        try:
+            actor.on_given_up()
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.system.crashed(self, error)
+
+    def _on_fenced(self, detail: tuple[str, Any], epoch: int) -> None:
+        reason, idle = detail
+        self.give_up(idle)
         if self.state == ENDED:
             return
         if self.system.observers:

@@ -29,6 +29,7 @@ class _Current(threading.local):
     """What this thread is doing: the cell whose handler it runs, if any."""
 
     cell: Any = None
+    actor: Any = None
 
 
 current: Final = _Current()
@@ -120,6 +121,12 @@ class _Pool:
         self._add_thread()
         return True
 
+    def replace(self) -> None:
+        """Give up all threads of this pool, which hang, and go on with others."""
+        for thread in self.threads():
+            assert thread.ident is not None
+            self.abandon(thread.ident)
+
     def threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._threads.values())
@@ -149,6 +156,9 @@ class _Shared:
 
     def close(self) -> None:
         """Nothing: the runtime closes its pools."""
+
+    def replace(self) -> None:
+        """Nothing: a fence replaces the one thread that hangs."""
 
 
 class _Handle:

@@ -41,6 +41,10 @@ class Executor(Protocol):
         """Let the thread end after what was submitted so far. A shared executor ignores it."""
         ...
 
+    def replace(self) -> None:
+        """Give up the thread, which hangs in a task, and go on with another one. A shared executor ignores it."""
+        ...
+
 
 class Timer(Protocol):
     """A callback that will be called once, unless cancelled first."""
