@@ -53,6 +53,19 @@ def test_a_processor_is_seen_to_fail_and_come_back() -> None:
     assert spans[-1] == ("ready", 6.4, 9.2)
 
 
+def test_a_processor_that_never_came_back_ends_with_its_last_lease() -> None:
+    """Nothing of it is open any more, so nothing of it will be closed."""
+    found = lane(
+        "voice#1",
+        sample_event(EventKind.LEASE_GRANTED, "processor:voice#1", 1),
+        sample_event(EventKind.PROCESSOR_OPENED, "processor:voice#1", 1),
+        sample_event(EventKind.PROCESSOR_DEGRADED, "processor:voice#1", 2),
+        sample_event(EventKind.PROCESSOR_CLOSED, "processor:voice#1", 3),
+        sample_event(EventKind.LEASE_ENDED, "processor:voice#1", 4),
+    )
+    assert states(found.spans) == [("building", 1.0, 2.0), ("degraded", 2.0, 4.0)]
+
+
 def test_leases_are_counted() -> None:
     """Two holders overlap, one leaves, the other leaves."""
     found = lane(
@@ -85,7 +98,7 @@ def test_what_is_still_there_at_the_end_lasts_to_the_end() -> None:
 def test_every_event_of_a_lane_is_a_mark() -> None:
     """Nothing that happened is left out of the picture; bad news are marked as such."""
     found = lane("denoise#1", *sample_events())
-    assert len(found.marks) == 11
+    assert len(found.marks) == 15
     assert [m.at_ns for m in found.marks if m.tone is Tone.BAD] == [3 * SECOND, 6 * SECOND]
 
 

@@ -50,7 +50,7 @@ class RunOptions:
     out: str | None = None
     json: bool = False
     view: bool = True
-    log_level: str = "warning"
+    log_level: str = "error"
     log_json: bool = False
 
 

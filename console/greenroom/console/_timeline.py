@@ -29,9 +29,15 @@ STATES: Final[dict[EventKind, str]] = {
     EventKind.PROCESSOR_DEGRADED: "degraded",
     EventKind.PROCESSOR_RETRIED: "building",
     EventKind.PROCESSOR_RECOVERED: "ready",
-    EventKind.PROCESSOR_CLOSED: GONE,
 }
-"""The state that a lane is in after an event; events that are not here leave it as it is."""
+"""The state that a lane is in after an event; events that are not here leave it as it is.
+
+``PROCESSOR_CLOSED`` is not here: it says that one instance is closed, which happens at every restart, and after a
+hang long after its successor is ready. A processor is gone when it has neither leases nor open instances.
+"""
+
+_LEASE_STEPS: Final = {EventKind.LEASE_GRANTED: 1, EventKind.LEASE_ENDED: -1}
+_INSTANCE_STEPS: Final = {EventKind.PROCESSOR_OPENED: 1, EventKind.PROCESSOR_CLOSED: -1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +100,7 @@ class _Growing:
     bar: _Bar = field(default_factory=_Bar)
     leases: _Bar = field(default_factory=_Bar)
     lease_count: int = 0
+    instances: int = 0
     marks: list[Mark] = field(default_factory=list[Mark])
 
     def take(self, event: SessionEvent, at_ns: int) -> None:
@@ -101,12 +108,15 @@ class _Growing:
             Mark(at_ns=at_ns, kind=event.kind, tone=EVENT_TONES[event.kind], text=details(event.details))
         )
         state = STATES.get(event.kind)
-        # After the end of a lane only its own beginning opens it again: what comes late does not.
         if state is not None:
             self.bar.become(state, at_ns)
-        if event.kind in {EventKind.LEASE_GRANTED, EventKind.LEASE_ENDED}:
-            self.lease_count += 1 if event.kind is EventKind.LEASE_GRANTED else -1
+        self.lease_count += _LEASE_STEPS.get(event.kind, 0)
+        self.instances += _INSTANCE_STEPS.get(event.kind, 0)
+        if event.kind in _LEASE_STEPS:
             self.leases.become(str(self.lease_count) if self.lease_count > 0 else GONE, at_ns)
+        leaving = event.kind in {EventKind.LEASE_ENDED, EventKind.PROCESSOR_CLOSED}
+        if leaving and self.lease_count <= 0 and self.instances <= 0:
+            self.bar.become(GONE, at_ns)
 
     def finish(self, at_ns: int) -> Lane:
         self.bar.become(GONE, at_ns)

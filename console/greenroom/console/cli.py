@@ -86,7 +86,11 @@ def _add_run(commands: Any) -> None:
         "--json", action="store_true", help="print the report as JSON on stdout, and nothing else there"
     )
     run.add_argument("--no-view", action="store_true", help="print a line per event instead of the live view")
-    run.add_argument("--log-level", choices=LEVELS, default="warning", help="default: %(default)s")
+    run.add_argument(
+        "--log-level",
+        choices=LEVELS,
+        help="default: error, because the view shows the events; with json info, because nothing else does",
+    )
     run.add_argument(
         "--log-format", choices=("console", "json"), default="console", help="on stderr; default: %(default)s"
     )
@@ -133,7 +137,7 @@ def _run(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             json=arguments.json,
             view=not arguments.no_view,
-            log_level=arguments.log_level,
+            log_level=arguments.log_level or ("info" if arguments.log_format == "json" else "error"),
             log_json=arguments.log_format == "json",
         ),
     )
