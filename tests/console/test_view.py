@@ -83,8 +83,8 @@ def test_no_time_between_snapshots_is_no_rate() -> None:
 
 
 def test_the_newest_events_fill_what_is_left() -> None:
-    """A tall terminal shows more events, a short one none; the newest is always the last line."""
-    assert drawn(view(), height=50)[-1].split()[2] == "room.closed"
+    """A tall terminal shows more events, a short one none; the newest stands at the bottom."""
+    assert drawn(view(), height=50)[-2].split()[2] == "room.closed"
     assert sum("stream.opened" in line for line in drawn(view(), height=50)) == 1
     assert not any("room.closed" in line for line in drawn(view(), height=12))
 

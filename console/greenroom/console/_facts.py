@@ -58,8 +58,11 @@ class StreamFacts:
 
     @property
     def label(self) -> str:
-        """How people find it again: room, track, and the stream where that says more."""
-        return " / ".join(part for part in (self.room, self.track) if part) or self.stream
+        """How people find it again: room and track; that a track is a microphone goes without saying."""
+        return (
+            " / ".join(part for part in (self.room, self.track.removesuffix("/microphone")) if part)
+            or self.stream
+        )
 
     @property
     def frames_lost(self) -> int:

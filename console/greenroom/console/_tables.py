@@ -47,7 +47,7 @@ def streams_table(streams: Sequence[StreamFacts], *, wide: bool) -> Table:
     table.add_column("bypassed", overflow="fold")
     for title in ("p50 ms", "p99 ms", "max ms") if wide else ("p50", "p99 ms"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("noise" if not wide else "noise (SNR or floor)", justify="right", no_wrap=True)
+    table.add_column("noise" if not wide else "noise reduction", justify="right", no_wrap=True)
     for stream in streams:
         latency = stream.latency
         times = (latency.p50_ns, latency.p99_ns, latency.max_ns) if wide else (latency.p50_ns, latency.p99_ns)

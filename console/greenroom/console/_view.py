@@ -22,8 +22,8 @@ from greenroom.console._words import NOTHING, SECOND_NS, clock, count, milliseco
 WIDE: Final = 110
 """From this width on there is room for pipelines and for why a processor failed."""
 
-FIXED_LINES: Final = 6
-"""Headline, two titles, two table heads, and the line below that the cursor stands in."""
+FIXED_LINES: Final = 7
+"""Headline, two titles, two table heads, the line that the cursor stands in, and one that rich adds at the end."""
 
 StreamKey = tuple[str, str, str]
 """Room, track, stream."""
@@ -85,6 +85,8 @@ class SessionView:
         if self.events and spare > 0:
             yield _title("events")
             yield _events_table(self.events[-spare:], self.started_ns)
+        # The terminal echoes ^C where the cursor stands; on a full line that would break the picture.
+        yield Text()
 
 
 def _title(text: str) -> RenderableType:
