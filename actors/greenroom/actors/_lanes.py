@@ -147,9 +147,13 @@ class QueuedLane:
             self.resolve_running(Reason.OVERFLOW)
 
     def close(self, on_drained: Callback, *, discard: bool = False) -> None:
-        """No more frames will come. Calls ``on_drained()`` once, on any thread, when nothing is left inside."""
+        """No more frames will come. Calls ``on_drained()`` once, on any thread, when nothing is left inside.
+
+        A second call replaces the first one's callback: to discard what does not drain in time.
+        """
         with self._lock:
             self._closed = self.leaving = True
+            self.direct = False
             self.on_drained = on_drained
             if discard:
                 self.discard_waiting()
@@ -255,7 +259,7 @@ class QueuedLane:
                     lock.acquire()
         finally:
             self.delivering = False
-            self.direct = self.inline and not self.waiting and self.running is None
+            self.direct = self.inline and not self._closed and not self.waiting and self.running is None
             callbacks = self._host.settle(self) if self.leaving else ()
             lock.release()
         for callback in callbacks:
