@@ -52,7 +52,7 @@ class StreamHead:
         self._first = first
         self._meter = meter
         self._window = window
-        self._on_end = on_end
+        self.on_end = on_end
         self._on_room = on_room
         self._closed = False
         self._refused = False
@@ -66,11 +66,11 @@ class StreamHead:
 
     def end(self) -> None:
         """Tell ``on_end`` that the source has ended."""
-        self._on_end(None)
+        self.on_end(None)
 
     def fail(self, error: BaseException) -> None:
         """Tell ``on_end`` why the source has ended."""
-        self._on_end(error)
+        self.on_end(error)
 
     def room(self) -> bool:
         """Whether fewer than ``window`` frames are inside. One that hears False is told by ``on_room``."""

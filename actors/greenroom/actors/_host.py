@@ -87,6 +87,13 @@ class Host(Protocol):
         """
         ...
 
+    def calling(self, processor: Processor) -> bool:
+        """Whether a call of ``processor`` is under way on the worker's thread.
+
+        If its epoch is revoked, ``on_late_return`` will be told when it is not any more.
+        """
+        ...
+
     def quiesce(self, on_idle: Callable[[], None]) -> None:
         """No lane will send any more: call ``on_idle()`` once when no call runs and nothing waits.
 
@@ -106,7 +113,12 @@ class Host(Protocol):
 
 
 def host_for(
-    spec: ProcessorSpec, *, runtime: Runtime, wait: bool, on_fault: Callable[[int, BaseException], None]
+    spec: ProcessorSpec,
+    *,
+    runtime: Runtime,
+    wait: bool,
+    on_fault: Callable[[int, BaseException], None],
+    on_late_return: Callable[[Processor], None],
 ) -> Host:
     """Make the host for ``spec.placement``, suspended as ``warming`` until the first `Host.install`.
 
@@ -116,6 +128,10 @@ def host_for(
         wait: FAST pace: no frame is late, and frames wait for a processor that is being built.
         on_fault: told once per epoch, with its number, that the processor raised (`_process` or ``enabled``) or
             returned a `WrongFrame`; the host has suspended itself (warming). Any thread; may only enqueue.
+        on_late_return: told on the worker's thread that a call of a revoked epoch has come back: its processor
+            is free now, and nothing calls it any more.
     """
     kind = InlineHost if spec.placement is Placement.INLINE else ThreadHost
-    return kind(spec, runtime=runtime, wait=wait, on_fault=on_fault)
+    return kind(
+        spec, runtime=runtime, wait=wait, on_fault=on_fault, on_late_return=on_late_return
+    )

@@ -34,6 +34,7 @@ class Epoch:
         "executor",
         "gate",
         "host",
+        "inside",
         "limit",
         "number",
         "process",
@@ -50,6 +51,7 @@ class Epoch:
         self.number = number
         self.gate = Turnstile(host.runtime)
         self.calling: object = None
+        self.inside = False
         self.limit = 1
         self.revoked = False
         self.scheduled = False
@@ -57,6 +59,10 @@ class Epoch:
     def run(self) -> None:
         """Take one turn: the epoch is the task that its host submits."""
         self.host.turn(self)
+
+
+def _forget_it(_: Processor) -> None:
+    """Nobody wants to know that a call which was given up has come back."""
 
 
 class ThreadHost:
@@ -69,6 +75,7 @@ class ThreadHost:
         runtime: Runtime,
         wait: bool,
         on_fault: Callable[[int, BaseException], None],
+        on_late_return: Callable[[Processor], None] = _forget_it,
     ) -> None:
         self.runtime = runtime
         self.lock = runtime.lock()
@@ -81,6 +88,7 @@ class ThreadHost:
         self._deadline_ns = spec.deadline_ns
         self._hang_ns = spec.hang_ns
         self._on_fault = on_fault
+        self._on_late_return = on_late_return
         self._reason = Reason.WARMING
         self._last: Epoch | None = None
         self._epochs = 0
@@ -131,6 +139,11 @@ class ThreadHost:
     def exclusive(self) -> AbstractContextManager[None]:
         """Nothing to do: the worker's own calls are on the thread that takes the turns."""
         return nullcontext()
+
+    def calling(self, processor: Processor) -> bool:
+        """Whether a turn of ``processor`` is under way; if it is revoked, its return will be told."""
+        last = self._last
+        return last is not None and last.processor is processor and last.inside
 
     def quiesce(self, on_idle: Callback) -> None:
         """Call ``on_idle()`` once when no call runs and nothing waits; afterwards call the processor no more."""
@@ -235,7 +248,7 @@ class ThreadHost:
         if error is not None:
             self.report(epoch, error)
             self.deliver()
-        elif lane is not None:
+        elif lane is not None and not epoch.revoked:
             lane.deliver()
 
     def report(self, epoch: Epoch, error: BaseException) -> None:
@@ -247,9 +260,19 @@ class ThreadHost:
             lane = self._next(epoch) if self.epoch is epoch else None
             if lane is None:
                 return None, None
-            frame: Frame | None = lane.waiting.popleft()
+            frame = lane.waiting.popleft()
             lane.running = frame
             self._calls += 1
+            epoch.inside = True
+        try:
+            return lane, self._process(epoch, lane, frame)
+        finally:
+            epoch.inside = False
+            if epoch.revoked:
+                self._on_late_return(epoch.processor)
+
+    def _process(self, epoch: Epoch, lane: QueuedLane, first: Frame) -> BaseException | None:
+        frame: Frame | None = first
         now_ns = self.runtime.now_ns
         began_ns = now_ns()
         taken = 0
@@ -258,10 +281,10 @@ class ThreadHost:
             try:
                 result = self._call(epoch, frame)
             except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
-                return lane, self._fail(epoch, lane, frame, error)
+                return self._fail(epoch, lane, frame, error)
             frame = self._deposit(epoch, lane, frame, result, taken)
         self._adapt(epoch, taken, now_ns() - began_ns)
-        return lane, None
+        return None
 
     def _next(self, epoch: Epoch) -> QueuedLane | None:
         ready = self._ready

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, assert_never
 
 from greenroom.supervision._actor import Actor
-from greenroom.supervision._cell import OwnTimer
 from greenroom.supervision._family import (
     CancelStart,
     ChildStatus,
@@ -18,6 +17,8 @@ from greenroom.supervision._family import (
     Stop,
 )
 from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._place import STARTING
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Shutdown
 from greenroom.supervision.errors import BadSpec, ChildError, ChildNotFound, MaxChildren, StartFailed
@@ -259,7 +260,7 @@ class Supervisor(Actor):
     # -- carrying out ---------------------------------------------------------------------------------------
 
     def _booting(self) -> bool:
-        return bool(self._cell.state == 1)
+        return self.starting
 
     def _boot_next(self) -> None:
         if not self._booting():
@@ -330,7 +331,7 @@ class Supervisor(Actor):
                     period_ns=self._flags.period_ns,
                 )
             )
-        self._cell.begin_end(Shutdown(f"restart intensity exceeded by {child!r}"), self._cell.epoch)
+        self.end(Shutdown(f"restart intensity exceeded by {child!r}"))
 
     def _say_restarting(self, child: str, delay_ns: int) -> None:
         if self._cell.system.observers:

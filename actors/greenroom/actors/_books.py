@@ -1,0 +1,131 @@
+"""What is written down about one processor: counts and states, kept apart from the actors that may crash."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from greenroom.actors._host import Host
+from greenroom.actors.processors import Processor, ProcessorSpec
+from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState
+
+if TYPE_CHECKING:
+    from greenroom.supervision import ActorRef
+
+
+class Instance:
+    """One processor that a factory has built (or that was given), until it is closed: once."""
+
+    __slots__ = ("_guard", "book", "has_credentials", "has_info", "processor")
+
+    def __init__(self, processor: Processor, book: "ProcessorBook", lock: Any) -> None:
+        self.processor = processor
+        self.book = book
+        self.has_info = False
+        self.has_credentials = False
+        self._guard = lock
+
+    def call(self, name: str, **values: str) -> None:
+        """Call one of the optional callbacks of the contract, if the processor has it."""
+        callback = getattr(self.processor, name, None)
+        if callback is not None:
+            callback(**values)
+
+    def dispose(self) -> None:
+        """Clear what it was told and close it. Once, whoever comes first; a second call does nothing.
+
+        Whatever a clear raises, it is still closed; whatever the close raises is written down, not raised.
+        """
+        if not self._guard.acquire(False):
+            return
+        errors: list[BaseException] = []
+        for due, name in (
+            (self.has_info, "_on_stream_info_cleared"),
+            (self.has_credentials, "_on_credentials_cleared"),
+        ):
+            if due:
+                _attempt(lambda name=name: self.call(name), errors)  # type: ignore[misc]
+        self.has_info = self.has_credentials = False
+        _attempt(self.processor._close, errors)
+        self.book.note_closed(self, errors)
+
+
+class ProcessorBook:
+    """The record of one ProcessorActor. Its actor writes it; `opened` and `closed` also its workers' threads."""
+
+    def __init__(
+        self, name: str, spec: ProcessorSpec, lock: Any, emit: Callable[..., None]
+    ) -> None:
+        self.name = name
+        self.spec = spec
+        self.state = ProcessorState.BUILDING
+        self.opened = 0
+        self.closed = 0
+        self.restarts = 0
+        self.leases = 0
+        self.streams = 0
+        self.leases_granted = 0
+        self.context = ""
+        self.last_failure = ""
+        self.host: Host | None = None
+        self.actor: ActorRef[Any] | None = None
+        self.hung = False
+        self._instances: dict[int, Instance] = {}
+        self._lock = lock
+        self._emit = emit
+
+    @property
+    def subject(self) -> str:
+        """Its path in events."""
+        return f"processor:{self.name}"
+
+    def note_opened(self, instance: Instance) -> None:
+        """Write down that an instance was built."""
+        with self._lock:
+            self.opened += 1
+            self._instances[id(instance.processor)] = instance
+        self._emit(EventKind.PROCESSOR_OPENED, self.subject, instance=self.opened)
+
+    def note_closed(self, instance: Instance, errors: list[BaseException]) -> None:
+        """Write down that an instance was closed, and what its last calls raised."""
+        with self._lock:
+            self.closed += 1
+            self._instances.pop(id(instance.processor), None)
+        details: dict[str, str] = {}
+        if errors:
+            self.last_failure = f"{type(errors[-1]).__name__} while closing"
+            details["error"] = type(errors[-1]).__name__
+        self._emit(EventKind.PROCESSOR_CLOSED, self.subject, instance=self.closed, **details)
+
+    def returned_late(self, processor: Processor) -> None:
+        """Dispose of an instance whose last call has come back after it was given up; on that call's thread."""
+        instance = self._instances.get(id(processor))
+        if instance is not None:
+            instance.dispose()
+
+    def fault_counts(self) -> Mapping[Any, int]:
+        """Return how many frames did not come out processed, by reason."""
+        return {} if self.host is None else self.host.counts()
+
+    def snapshot(self) -> ProcessorSnapshot:
+        """Return it as a frozen record."""
+        return ProcessorSnapshot(
+            name=self.name,
+            spec=self.spec.name,
+            state=self.state,
+            placement=self.spec.placement,
+            on_fault=self.spec.on_fault,
+            opened=self.opened,
+            closed=self.closed,
+            restarts=self.restarts,
+            leases=self.leases,
+            leases_granted=self.leases_granted,
+            faults=dict(self.fault_counts()),
+            context=self.context,
+            last_failure=self.last_failure,
+        )
+
+
+def _attempt(call: Callable[[], None], errors: list[BaseException]) -> None:
+    try:
+        call()
+    except BaseException as error:  # noqa: BLE001 - a foreign processor may raise anything; it is being closed anyway
+        errors.append(error)

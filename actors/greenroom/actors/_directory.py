@@ -1,0 +1,166 @@
+"""The directory of processors: which instance a step of a pipeline gets, and one ProcessorActor for each instance."""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from greenroom.actors._desired import Granted
+from greenroom.actors._env import Env
+from greenroom.actors._processor import Acquire, LeaseGone, ProcessorActor
+from greenroom.actors.context import Context
+from greenroom.actors.errors import DuplicateName, LeaseOver
+from greenroom.actors.processors import ProcessorSpec
+from greenroom.supervision import (
+    ActorDead,
+    ActorRef,
+    ChildSignal,
+    ChildSpec,
+    ChildStarted,
+    Future,
+    LeaseRefused,
+    Restart,
+    ShutdownBudget,
+    StartedChild,
+    Strategy,
+    Supervisor,
+    SupervisorFlags,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obtain:
+    """Ask for a lease on a processor of ``spec``; answered by a `Granted`.
+
+    A shared spec (and an instance) has one processor for all. Of any other, a stream gets one that no other stream
+    uses: one that somebody holds open, if there is one, else a new one; a hold gets one that is there, else a new one.
+    """
+
+    spec: ProcessorSpec
+    holder: ActorRef[Any]
+    incarnation: int
+    context: Context
+    streaming: bool
+    errors: ClassVar = (LeaseOver, LeaseRefused, DuplicateName)
+
+
+@dataclass(slots=True)
+class _Known:
+    """One processor as the directory knows it: ``streams`` are its streams' leases, and those on their way."""
+
+    ref: ActorRef[ProcessorActor]
+    spec: ProcessorSpec
+    streams: set[int] = field(default_factory=set[int])
+    pending: int = 0
+    closing: bool = False
+
+
+class ProcessorsActor(Supervisor):
+    """The dynamic supervisor of all ProcessorActors of a session. None is restarted: its users ask for another one."""
+
+    def __init__(self, env: Env) -> None:
+        super().__init__(SupervisorFlags(strategy=Strategy.DYNAMIC))
+        self._env = env
+        self._known: dict[str, _Known] = {}
+        self._serials: dict[str, int] = {}
+
+    def on_receive(self, message: Any) -> Any:
+        """Find or start a processor and have it grant a lease."""
+        match message:
+            case Obtain():
+                self._obtain(message, self.defer_reply())
+            case LeaseGone(processor=name, lease_id=lease_id):
+                known = self._known.get(name)
+                if known is not None:
+                    known.streams.discard(lease_id)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def on_child(self, signal: ChildSignal) -> None:
+        """Forget a processor that is over."""
+        if not isinstance(signal, ChildStarted):
+            self._known.pop(signal.child.name, None)
+        super().on_child(signal)
+
+    def _obtain(self, wanted: Obtain, reply: Future[Any]) -> None:
+        try:
+            known = self._fitting(wanted)
+        except DuplicateName as error:
+            reply.try_fail(error)
+            return
+        if known is None:
+            self._start_new(wanted, reply)
+        else:
+            self._forward(known, wanted, reply)
+
+    def _fitting(self, wanted: Obtain) -> _Known | None:
+        spec = wanted.spec
+        same = [k for k in self._known.values() if not k.closing and _same(k.spec, spec)]
+        if spec.shared or spec.instance is not None:
+            other = [k for k in self._known.values() if k.spec.shared and k.spec.name == spec.name]
+            if not same and other and not other[0].closing:
+                raise DuplicateName("shared processor", spec.name)
+            return same[0] if same else None
+        if wanted.streaming:
+            same = [k for k in same if not k.streams and not k.pending]
+        return same[0] if same else None
+
+    def _start_new(self, wanted: Obtain, reply: Future[Any]) -> None:
+        spec = wanted.spec
+        serial = self._serials[spec.name] = self._serials.get(spec.name, 0) + 1
+        name = f"{spec.name}#{serial}"
+        child = ChildSpec(
+            id=name,
+            start=ProcessorActor,
+            args=(spec, name, self._env, self.actor_ref),
+            restart=Restart.TEMPORARY,
+            shutdown_ns=ShutdownBudget.INFINITE,
+        )
+        started = self.start_child(child)
+        ref = self._child_ref(name)
+        known = self._known[name] = _Known(ref, spec)
+        known.pending += 1  # so that nobody else takes it between its start and its first lease
+        self.when(started, self._on_new, known, wanted, reply)
+
+    def _child_ref(self, name: str) -> ActorRef[ProcessorActor]:
+        ref = self._ref_of(name)
+        assert ref is not None
+        return ref
+
+    def _on_new(
+        self, started: Future[StartedChild], known: _Known, wanted: Obtain, reply: Future[Any]
+    ) -> None:
+        known.pending -= 1
+        error = started.error()
+        if error is not None:
+            reply.try_fail(error)
+        else:
+            self._forward(known, wanted, reply)
+
+    def _forward(self, known: _Known, wanted: Obtain, reply: Future[Any]) -> None:
+        if wanted.streaming:
+            known.pending += 1
+        ask = Acquire(holder=wanted.holder, incarnation=wanted.incarnation, context=wanted.context)
+        self.when(known.ref.ask(ask, block=False), self._on_answer, known, wanted, reply)
+
+    def _on_answer(
+        self, answer: Future[Granted], known: _Known, wanted: Obtain, reply: Future[Any]
+    ) -> None:
+        if wanted.streaming:
+            known.pending -= 1
+        error = answer.error()
+        if isinstance(error, LeaseOver | ActorDead):
+            known.closing = True
+            self._obtain(wanted, reply)
+        elif error is not None:
+            reply.try_fail(error)
+        else:
+            granted = answer.outcome()
+            if wanted.streaming:
+                known.streams.add(granted.lease_id)
+            reply.try_set(granted)
+
+
+def _same(one: ProcessorSpec, other: ProcessorSpec) -> bool:
+    if one.instance is not None or other.instance is not None:
+        return one.instance is other.instance
+    return one is other or one == other

@@ -1,0 +1,127 @@
+"""What the actors of one session share beside messages: clock, journal, and the records that people look at."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from greenroom.actors._books import ProcessorBook
+from greenroom.actors._desired import RoomState, StreamState
+from greenroom.actors._pacer import Pacer
+from greenroom.actors.context import MASK, Credentials
+from greenroom.actors.processors import ProcessorSpec
+from greenroom.actors.snapshots import EventKind, SessionEvent
+from greenroom.supervision import get_logger
+
+JOURNAL_EVENTS: Final = 20_000
+TEXT_CHARACTERS: Final = 300
+"""How much of a foreign error's text is kept."""
+PAST_RECORDS: Final = 5_000
+"""How many processors and streams that are gone are remembered."""
+
+_LOUD: Final = frozenset(
+    {
+        EventKind.PROCESSOR_FAILED,
+        EventKind.PROCESSOR_HUNG,
+        EventKind.PROCESSOR_DEGRADED,
+        EventKind.STREAM_FAILED,
+        EventKind.ACTOR_CRASHED,
+        EventKind.ACTOR_FENCED,
+    }
+)
+
+
+class Env:
+    """One per session. Written by its actors, read by anyone; every field is safe to read from any thread."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        runtime: Any,
+        fast: bool,
+        frame_ns: int,
+        resolve: Callable[[str], ProcessorSpec] | None,
+    ) -> None:
+        self.name = name
+        self.runtime = runtime
+        self.fast = fast
+        self.pacer = Pacer(runtime, fast=fast, frame_ns=frame_ns)
+        self.frame_ns = frame_ns
+        self.resolve = resolve
+        self.specs: dict[str, ProcessorSpec] = {}
+        self.rooms: dict[str, RoomState] = {}
+        self.processors: dict[str, ProcessorBook] = {}
+        self.past_processors: deque[ProcessorBook] = deque(maxlen=PAST_RECORDS)
+        self.past_streams: deque[tuple[StreamState, str]] = deque(maxlen=PAST_RECORDS)
+        self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
+        self.observers: tuple[Callable[[SessionEvent], None], ...] = ()
+        self.tokens: set[str] = set()
+        self.asked = 0
+        self.answered = 0
+        self.closing = False
+        self.on_processor: Callable[[], None] = _nothing
+        self._lock = runtime.lock()
+        self._log = get_logger(session=name)
+
+    def emit(self, kind: EventKind, subject: str, **details: str | float) -> None:
+        """Note that something happened: in the journal, in the log, to the observers. Any thread."""
+        event = SessionEvent(at_ns=self.runtime.now_ns(), kind=kind, subject=subject, details=details)
+        self.journal.append(event)
+        say = self._log.warning if kind in _LOUD else self._log.info
+        say(kind.value, **_bound(subject), **details)
+        for observer in self.observers:
+            try:
+                observer(event)
+            except Exception:  # noqa: BLE001 - an observer is a guest
+                self._log.exception("observer.failed", kind=kind.value)
+
+    def know(self, credentials: Credentials | None) -> Credentials | None:
+        """Remember a token, so that it can be kept out of every text; return the credentials."""
+        if credentials is not None and credentials.token.reveal():
+            self.tokens.add(credentials.token.reveal())
+        return credentials
+
+    def told(self, error: BaseException) -> str:
+        """Return an error as text without any token: foreign code may have put one in."""
+        text = f"{type(error).__name__}: {error}"
+        for token in tuple(self.tokens):
+            text = text.replace(token, MASK)
+        return text[:TEXT_CHARACTERS]
+
+    def note_answer(self, _: object) -> None:
+        """Count an answer to an ask of the session's door; any thread."""
+        with self._lock:
+            self.answered += 1
+
+    def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
+        """Call ``observer`` with every event from now on; returns its undoing."""
+        with self._lock:
+            self.observers = (*self.observers, observer)
+
+        def forget() -> None:
+            with self._lock:
+                self.observers = tuple(each for each in self.observers if each is not observer)
+
+        return forget
+
+
+def _nothing() -> None:
+    """Stand in until the session's watch is there."""
+
+
+def _bound(subject: str) -> dict[str, str]:
+    """Return a subject's parts as the log's keys: ``room``, ``track``, ``stream``, ``processor``.
+
+    >>> _bound("room:lobby/track:guest-1/microphone/stream:1")
+    {'room': 'lobby', 'track': 'guest-1/microphone', 'stream': '1'}
+    """
+    parts: dict[str, str] = {}
+    last = ""
+    for piece in subject.split("/"):
+        kind, colon, name = piece.partition(":")
+        if colon:
+            last = kind
+            parts[kind] = name
+        elif last:
+            parts[last] += f"/{piece}"
+    return parts

@@ -1,0 +1,451 @@
+"""The error kernel of a processor: who holds it, what it should be told, and when it is built again or closed.
+
+It runs only our code. What may crash or hang is its worker; what may be slow is its host's lanes. So leases and the
+wanted context are still here when a new worker has built a new processor.
+
+    building -> ready <-> restarting -> degraded -(half-open)-> ready
+         any of these -(last lease ends)-> closing -> closed
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, assert_never
+
+from greenroom.actors._books import ProcessorBook
+from greenroom.actors._context import Call, ContextRule
+from greenroom.actors._desired import Granted
+from greenroom.actors._env import Env
+from greenroom.actors._host import host_for
+from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
+from greenroom.actors.context import NO_CONTEXT, Context
+from greenroom.actors.errors import LeaseOver
+from greenroom.actors.processors import Placement, ProcessorSpec, Reason
+from greenroom.actors.snapshots import EventKind, ProcessorState
+from greenroom.supervision import (
+    Actor,
+    ActorRef,
+    Backoff,
+    BackoffState,
+    ChildEnded,
+    ChildFailed,
+    ChildIgnored,
+    ChildSignal,
+    ChildStarted,
+    Demonitor,
+    Dispatcher,
+    Down,
+    Fenced,
+    Future,
+    Intensity,
+    LastLeaseEnded,
+    LeaseEnded,
+    LeaseRefused,
+    Ledger,
+    Monitor,
+    SupervisionError,
+)
+
+RETRY_GROWTH_MAX: Final = 8
+"""A degraded processor rests at most this many times its ``retry_ns`` between two tries."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acquire:
+    """Ask a processor for a lease; answered by a `Granted`. `LeaseOver`: it is being closed."""
+
+    holder: ActorRef[Any]
+    incarnation: int
+    context: Context
+    errors: ClassVar = (LeaseOver, LeaseRefused)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Give a lease back; a second time does nothing."""
+
+    lease_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Make somebody else the holder of a lease. `LeaseOver`: it has ended."""
+
+    lease_id: int
+    holder: ActorRef[Any]
+    incarnation: int
+    errors: ClassVar = (LeaseOver, LeaseRefused)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Want:
+    """Set what a lease wants the processor to be told."""
+
+    lease_id: int
+    context: Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseGone:
+    """Told to the directory: a lease has ended."""
+
+    processor: str
+    lease_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faulted:
+    """Told by the host: the processor raised, or returned something that is not its frame."""
+
+    epoch: int
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hung:
+    """Told by the watch: a call runs longer than it may."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """Told by the host: no lane sends any more, nothing waits, nothing runs."""
+
+
+class HungError(TimeoutError):
+    """A call of a processor took longer than its ``hang_ns``, and was given up."""
+
+
+class ProcessorActor(Actor):
+    """One processor: an instance of a spec, with its ledger of leases and its worker."""
+
+    def __init__(self, spec: ProcessorSpec, name: str, env: Env, directory: ActorRef[Any]) -> None:
+        self._spec = spec
+        self._env = env
+        self._directory = directory
+        self._book = ProcessorBook(name, spec, self.runtime.lock(), env.emit)
+        self._ledger = Ledger()
+        self._rule = ContextRule()
+        self._monitors: dict[tuple[ActorRef[Any], int], int] = {}
+        self._worker: ActorRef[ProcessorWorker] | None = None
+        self._epoch = 0
+        self._retries = 0
+        self._on_probation = False
+        self._fresh_budget()
+
+    def on_start(self) -> None:
+        """Have the worker started; leases are granted meanwhile."""
+        me = self.actor_ref
+        self._book.actor = me
+        self._host = self._book.host = host_for(
+            self._spec,
+            runtime=self.runtime,
+            wait=self._env.fast,
+            on_fault=lambda epoch, error: _send(me, Faulted(epoch=epoch, error=error)),
+            on_late_return=self._book.returned_late,
+        )
+        self._env.processors[self._book.name] = self._book
+        self._env.on_processor()
+        self._worker = self.spawn(
+            ProcessorWorker,
+            self._spec,
+            self._host,
+            self._book,
+            name="worker",
+            dispatcher=Dispatcher.PINNED if self._spec.placement is Placement.THREAD else Dispatcher.BLOCKING,
+            shutdown_ns=self._spec.close_ns,
+            start_ns=self._spec.build_ns,
+        )
+
+    def on_receive(self, message: Any) -> Any:
+        """Grant, end and transfer leases; hear of faults."""
+        match message:
+            case Acquire():
+                return self._grant(message)
+            case Release(lease_id=lease_id):
+                self._carry_out(self._ledger.release(lease_id))
+            case Transfer():
+                self._transfer(message)
+            case Want(lease_id=lease_id, context=context):
+                if self._ledger.find(lease_id) is not None:
+                    self._rule.want(lease_id, context)
+                    self._sync()
+            case Down(ref=ref, incarnation=incarnation):
+                self._monitors.pop((ref, incarnation), None)
+                self._carry_out(self._ledger.holder_ended(ref, incarnation))
+            case Faulted(epoch=epoch, error=error):
+                self._on_fault(epoch, error)
+            case Hung():
+                self._on_hang()
+            case Idle():
+                self._on_idle()
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def on_stop(self) -> None:
+        """Leave the records as they are, among those that are past."""
+        self._gone()
+
+    def on_failure(self, *_: Any) -> None:
+        """A mistake of ours: let frames pass, have the worker close the processor, and be replaced."""
+        self._gone()
+
+    def _gone(self) -> None:
+        self._book.state = ProcessorState.CLOSED
+        self._book.leases = 0
+        self._host.suspend(Reason.DEGRADED)
+        if self._env.processors.pop(self._book.name, None) is not None:
+            self._env.past_processors.append(self._book)
+
+    # -- leases ---------------------------------------------------------------------------------------------
+
+    def _grant(self, wanted: Acquire) -> Granted:
+        if self._book.state is ProcessorState.CLOSING or self._ledger.closed:
+            raise LeaseOver(f"processor {self._book.name!r} is being closed")
+        try:
+            lease_id, decisions = self._ledger.grant(wanted.holder, wanted.incarnation, self.runtime.now_ns())
+        except LeaseRefused:
+            if not len(self._ledger):
+                self._close()
+            raise
+        self._book.leases_granted += 1
+        self._rule.want(lease_id, wanted.context)
+        self._env.emit(
+            EventKind.LEASE_GRANTED, self._book.subject, lease=lease_id, holder=_name(wanted.holder)
+        )
+        self._carry_out(decisions)
+        return Granted(
+            lease_id=lease_id,
+            processor=self.actor_ref,
+            step=self._spec.name,
+            name=self._book.name,
+            host=self._host,
+        )
+
+    def _transfer(self, wanted: Transfer) -> None:
+        if self._ledger.find(wanted.lease_id) is None:
+            raise LeaseOver(f"lease {wanted.lease_id} of processor {self._book.name!r} has ended")
+        self._carry_out(self._ledger.transfer(wanted.lease_id, wanted.holder, wanted.incarnation))
+
+    def _carry_out(self, decisions: Any) -> None:
+        for decision in decisions:
+            match decision:
+                case Monitor(holder=holder, incarnation=incarnation):
+                    self._monitors[holder, incarnation] = self.monitor(holder, incarnation=incarnation)
+                case Demonitor(holder=holder, incarnation=incarnation):
+                    monitor = self._monitors.pop((holder, incarnation), None)
+                    if monitor is not None:
+                        self.demonitor(monitor)
+                case LeaseEnded(lease_id=lease_id, cause=cause):
+                    self._rule.drop(lease_id)
+                    self._env.emit(
+                        EventKind.LEASE_ENDED, self._book.subject, lease=lease_id, cause=str(cause)
+                    )
+                    self._directory.send(LeaseGone(processor=self._book.name, lease_id=lease_id))
+                case LastLeaseEnded():
+                    self._close()
+                case _:
+                    assert_never(decision)
+        self._book.leases = len(self._ledger)
+        self._sync()
+
+    # -- context --------------------------------------------------------------------------------------------
+
+    def _sync(self) -> None:
+        """Have the worker told what has changed, if it is up; else `_begin` will."""
+        if self._epoch == 0 or self._worker is None or self._book.state is ProcessorState.CLOSING:
+            return
+        calls = self._planned()
+        if calls:
+            self._hurry(self._worker.ask(Apply(calls=calls), block=False), self._spec.close_ns, self._applied)
+
+    def _planned(self) -> tuple[Call, ...]:
+        calls = self._rule.plan()
+        for call in calls:
+            self._rule.applied(call)
+        return calls
+
+    def _hurry(self, done: Future[Any], budget_ns: int, then: Any) -> None:
+        """Wait for the worker's answer, by message, for so long; past it the worker is fenced."""
+        worker = self._worker
+        assert worker is not None
+        timer = self.after(budget_ns, self._too_slow, worker, f"did not answer within {budget_ns / 1e6:g} ms")
+        told = self._rule.told
+
+        def answered(future: Future[Any]) -> None:
+            timer.cancel()
+            if future.error() is None:
+                then(future, told)
+
+        self.when(done, answered)
+
+    def _too_slow(self, worker: ActorRef[Any], reason: str) -> None:
+        self._epoch = 0
+        self._host.revoke(Reason.WARMING)
+        self.fence_child(worker, reason)
+
+    def _applied(self, _: Future[Any], told: Context) -> None:
+        self._note_context(told)
+
+    def _note_context(self, told: Context) -> None:
+        info = told.stream_info
+        before = self._book.context
+        self._book.context = (
+            "" if info is None else f"{info.room_name}/{info.participant_identity}/{info.publication_sid}"
+        )
+        if info is not None:
+            self._env.emit(EventKind.CONTEXT_APPLIED, self._book.subject, context=self._book.context)
+        elif before:
+            self._env.emit(EventKind.CONTEXT_CLEARED, self._book.subject)
+
+    # -- the worker's fortunes ------------------------------------------------------------------------------
+
+    def on_child(self, signal: ChildSignal) -> None:
+        """Begin with a worker that has built its processor; decide what follows one that is over."""
+        match signal:
+            case ChildStarted():
+                self._begin()
+            case ChildFailed(error=error):
+                self._failed(error)
+            case ChildEnded(cause=Fenced(reason=reason)):
+                self._env.emit(EventKind.ACTOR_FENCED, self._book.subject, reason=reason)
+                self._failed(HungError(reason))
+            case ChildEnded(cause=cause):
+                self._failed(getattr(cause, "exception", None))
+            case ChildIgnored():
+                self._failed(None)
+            case _:
+                assert_never(signal)
+
+    def _begin(self) -> None:
+        assert self._worker is not None
+        if self._book.state is ProcessorState.CLOSING:
+            self.stop_later(self._worker)
+            return
+        self._rule.worker_restarted()
+        answer = self._worker.ask(Begin(calls=self._planned()), block=False)
+        self._epoch = -1
+        self._hurry(answer, self._spec.build_ns, self._begun)
+
+    def _begun(self, answer: Future[Any], told: Context) -> None:
+        first = self._book.state is ProcessorState.BUILDING
+        self._epoch = answer.outcome()
+        self._book.hung = False
+        if told != NO_CONTEXT:
+            self._note_context(told)
+        if self._book.state is ProcessorState.CLOSING:
+            return
+        self._book.state = ProcessorState.READY
+        kind = EventKind.PROCESSOR_READY if first else EventKind.PROCESSOR_RECOVERED
+        self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
+        self._backoff.started(self.runtime.now_ns())
+        if self._on_probation:
+            self.after(self._spec.period_ns, self._healthy, self._epoch)
+
+    def _healthy(self, epoch: int) -> None:
+        """Trust a processor again that recovered from being degraded and has held since."""
+        if self._epoch == epoch and self._book.state is ProcessorState.READY:
+            self._on_probation = False
+            self._retries = 0
+            self._fresh_budget()
+
+    def _fresh_budget(self) -> None:
+        spec = self._spec
+        self._intensity = Intensity(spec.intensity, spec.period_ns)
+        self._backoff = BackoffState(
+            Backoff(
+                initial_ns=spec.backoff_ns,
+                max_ns=max(spec.backoff_ns, spec.backoff_max_ns),
+                healthy_ns=spec.period_ns,
+                immediate_first=True,
+            )
+        )
+
+    def _on_fault(self, epoch: int, error: BaseException) -> None:
+        if self._worker is not None and epoch == self._epoch and self._book.state is not ProcessorState.CLOSING:
+            self._epoch = 0
+            self._worker.send(Fail(error=error))
+
+    def _on_hang(self) -> None:
+        if self._worker is None or self._book.hung:
+            return
+        self._book.hung = True
+        self._epoch = 0
+        reason = f"a call took longer than its {self._spec.hang_ns / 1e6:g} ms"
+        self._env.emit(EventKind.PROCESSOR_HUNG, self._book.subject, hang_ms=self._spec.hang_ns // 1_000_000)
+        self._host.revoke(Reason.WARMING)
+        self.fence_child(self._worker, reason, stuck=True)
+
+    def _failed(self, error: BaseException | None) -> None:
+        """The worker is over: build again, rest, or end."""
+        self._epoch = 0
+        if self._book.state is ProcessorState.CLOSING:
+            self.end()
+            return
+        now_ns = self.runtime.now_ns()
+        self._host.suspend(Reason.WARMING)
+        if error is not None:
+            self._book.last_failure = self._env.told(error)
+            self._env.emit(
+                EventKind.PROCESSOR_FAILED, self._book.subject, error=self._book.last_failure
+            )
+        self._backoff.ended(now_ns)
+        if self._spec.instance is not None or self._on_probation or not self._intensity.admit(now_ns):
+            self._degrade()
+            return
+        self._book.state = ProcessorState.RESTARTING
+        delay_ns = self._backoff.next(self.runtime.random.random())
+        self.after(delay_ns, self._respawn, EventKind.PROCESSOR_RESTARTED)
+
+    def _degrade(self) -> None:
+        self._book.state = ProcessorState.DEGRADED
+        self._host.suspend(Reason.DEGRADED)
+        self._on_probation = True
+        again = self._spec.instance is None
+        pause_ns = self._spec.retry_ns * min(RETRY_GROWTH_MAX, 2**self._retries)
+        self._retries = min(self._retries + 1, RETRY_GROWTH_MAX)
+        self._env.emit(
+            EventKind.PROCESSOR_DEGRADED, self._book.subject, retry_ms=pause_ns // 1_000_000 if again else -1
+        )
+        if again:
+            self.after(pause_ns, self._respawn, EventKind.PROCESSOR_RETRIED)
+
+    def _respawn(self, kind: EventKind) -> None:
+        if self._book.state is ProcessorState.CLOSING or self._worker is None:
+            return
+        self._book.restarts += 1
+        self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
+        self.respawn(self._worker)
+
+    # -- the end --------------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """The last lease has ended: let what is inside come out, then close the processor, then end."""
+        if self._book.state is ProcessorState.CLOSING:
+            return
+        up = self._book.state is ProcessorState.READY
+        self._book.state = ProcessorState.CLOSING
+        if not up:
+            self._host.suspend(Reason.DEGRADED)
+        me = self.actor_ref
+        self._host.quiesce(lambda: _send(me, Idle()))
+
+    def _on_idle(self) -> None:
+        assert self._worker is not None
+        if self._worker_over():
+            self.end()
+        else:
+            self.stop_later(self._worker)
+
+    def _worker_over(self) -> bool:
+        assert self._worker is not None
+        return self._worker.state_name == "ended"
+
+
+def _send(ref: ActorRef[Any], message: Any) -> None:
+    try:
+        ref.send(message)
+    except SupervisionError:
+        return  # from a thread that was given up: what it says does not count
+
+
+def _name(ref: ActorRef[Any]) -> str:
+    return ref.path.partition("/rooms/")[2] or ref.name

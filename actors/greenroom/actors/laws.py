@@ -1,0 +1,114 @@
+"""The laws of a session, checked on its record: the verdicts of a run, the same for demo, tests and simulator."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from greenroom.actors.report import SessionReport, Verdict
+from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, StreamSnapshot
+
+Findings = Iterable[str]
+
+
+def check(report: SessionReport) -> tuple[Verdict, ...]:
+    """Return the verdict on each law, in order."""
+    return tuple(
+        _verdict(number, title, evidence, list(find(report))) for number, title, evidence, find in LAWS
+    )
+
+
+def _verdict(number: int, title: str, evidence: str, findings: list[str]) -> Verdict:
+    shown = "; ".join(findings[:3]) + (f"; and {len(findings) - 3} more" if len(findings) > 3 else "")  # noqa: PLR2004
+    return Verdict(law=number, title=title, held=not findings, detail=shown or evidence)
+
+
+def _processors(report: SessionReport) -> tuple[ProcessorSnapshot, ...]:
+    return (*report.snapshot.processors, *report.snapshot.past_processors)
+
+
+def _streams(report: SessionReport) -> tuple[StreamSnapshot, ...]:
+    live = (s for room in report.snapshot.rooms for track in room.tracks for s in track.streams)
+    return (*live, *report.snapshot.past_streams)
+
+
+def _closed_once(report: SessionReport) -> Findings:
+    for processor in _processors(report):
+        if processor.opened != processor.closed:
+            yield f"{processor.name} was opened {processor.opened} times and closed {processor.closed} times"
+
+
+def _leases_balance(report: SessionReport) -> Findings:
+    granted: dict[tuple[str, object], int] = defaultdict(int)
+    for event in report.events:
+        if event.kind is EventKind.LEASE_GRANTED:
+            granted[event.subject, event.details["lease"]] += 1
+        elif event.kind is EventKind.LEASE_ENDED:
+            granted[event.subject, event.details["lease"]] -= 1
+    for processor in _processors(report):
+        if processor.leases:
+            yield f"{processor.name} has {processor.leases} leases and nobody to hold them"
+    for (subject, lease), balance in granted.items():
+        if balance < 0:
+            yield f"lease {lease} of {subject} ended more often than it was granted"
+
+
+def _context_cleared(report: SessionReport) -> Findings:
+    for processor in report.snapshot.processors:
+        if processor.context and processor.leases == 0:
+            yield f"{processor.name} still knows {processor.context}"
+
+
+def _frames_balance(report: SessionReport) -> Findings:
+    for stream in _streams(report):
+        accounted = stream.frames_out + sum(stream.dropped.values()) + stream.in_flight
+        if stream.frames_in != accounted:
+            yield f"{stream.name}: {stream.frames_in} in, {accounted} accounted for"
+        elif stream.ended and stream.in_flight:
+            yield f"{stream.name}: ended with {stream.in_flight} frames inside"
+
+
+def _asks_answered(report: SessionReport) -> Findings:
+    if report.asked != report.answered:
+        yield f"{report.asked} asked, {report.answered} answered"
+
+
+def _restarts_within_budget(report: SessionReport) -> Findings:
+    since: dict[str, list[int]] = defaultdict(list)
+    for event in report.events:
+        name = event.subject.removeprefix("processor:")
+        if event.kind is EventKind.PROCESSOR_RECOVERED:
+            continue
+        if event.kind is EventKind.PROCESSOR_DEGRADED:
+            since[name].clear()
+        elif event.kind is EventKind.PROCESSOR_RESTARTED and name in report.intensities:
+            limit, period_ns = report.intensities[name]
+            since[name] = [at for at in since[name] if event.at_ns - at <= period_ns] + [event.at_ns]
+            if len(since[name]) > limit:
+                yield f"{name} was restarted {len(since[name])} times within {period_ns / 1e9:g} s, not {limit}"
+
+
+def _nothing_left(report: SessionReport) -> Findings:
+    left = report.leftovers
+    yield from (f"actor {path}" for path in left.actors)
+    yield from (f"thread {name}, stuck in foreign code" for name in left.zombies)
+    yield from left.processors
+    if left.timers:
+        yield f"{left.timers} timers"
+
+
+def _no_secret_shown(report: SessionReport) -> Findings:
+    if report.secrets_shown:
+        yield f"{len(report.secrets_shown)} tokens appear in events, snapshots or errors"
+
+
+LAWS: Final[tuple[tuple[int, str, str, Callable[[SessionReport], Findings]], ...]] = (
+    (1, "each processor is closed once, after its last call", "every one opened was closed", _closed_once),
+    (2, "every lease has a live holder", "every lease that was granted has ended", _leases_balance),
+    (3, "at rest a processor knows what it should, or nothing", "no context was left behind", _context_cleared),
+    (4, "frames in = frames out + dropped by reason", "all streams balance", _frames_balance),
+    (5, "every ask is answered", "all were", _asks_answered),
+    (6, "restarts stay within their budget, or escalate", "all did", _restarts_within_budget),
+    (7, "nothing is left after the end", "no actor, thread, timer or processor", _nothing_left),
+    (8, "no token is shown", "none in events, snapshots, errors", _no_secret_shown),
+)
+

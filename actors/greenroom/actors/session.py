@@ -1,0 +1,335 @@
+"""The public door: a session, its rooms, tracks, streams and leases, for use with asyncio.
+
+Nothing in here blocks the event loop: what a method asks of an actor it awaits.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Final, Self
+
+from greenroom.actors._desired import RoomState
+from greenroom.actors._directory import ProcessorsActor
+from greenroom.actors._env import Env
+from greenroom.actors._holds import Hold, HoldsActor
+from greenroom.actors._room import CloseRoom, RoomActor
+from greenroom.actors._specs import spec_for
+from greenroom.actors._watch import WatchActor
+from greenroom.actors.context import Credentials
+from greenroom.actors.errors import DuplicateName, SessionClosed
+from greenroom.actors.handles import Lease, Room, Script, check_name
+from greenroom.actors.laws import check
+from greenroom.actors.pace import Pace
+from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
+from greenroom.actors.report import SessionReport, left_over, report_of, snapshot_of
+from greenroom.actors.snapshots import EventKind, SessionEvent, SessionSnapshot
+from greenroom.supervision import (
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    Future,
+    Restart,
+    ShutdownBudget,
+    StartChild,
+    Strategy,
+    Supervisor,
+    SupervisorFlags,
+    ThreadRuntime,
+    WhichChildren,
+)
+
+ROOM_RESTARTS: Final = 5
+ROOM_PERIOD_NS: Final = 10 * SECOND_NS
+_ROOT_FLAGS: Final = SupervisorFlags(intensity=3, period_ns=10 * SECOND_NS)
+
+
+class Session:
+    """Rooms, and the processors that their streams use, under one supervision tree.
+
+    Used as ``async with Session() as session``. Several sessions may run in one process, each in its own loop.
+
+    Args:
+        name: for logs and snapshots.
+        processors: specs that can be asked for by name.
+        resolve: finds a spec for any other name; by default what packages offer as ``greenroom.processors``.
+            Called on a thread that may block.
+        pace: real time, or as fast as the machine goes.
+        frame_ns: how much audio sources give at a time; whole blocks of 10 ms.
+        shutdown_ns: how long an orderly end may take; then what is left is fenced.
+        runtime: a `ThreadRuntime` of its own by default.
+    """
+
+    def __init__(
+        self,
+        name: str = "session",
+        *,
+        processors: Iterable[ProcessorSpec] = (),
+        resolve: Callable[[str], ProcessorSpec] | None = None,
+        pace: Pace = Pace.REALTIME,
+        frame_ns: int = 10 * MILLISECOND_NS,
+        shutdown_ns: int = 5 * SECOND_NS,
+        runtime: Any = None,
+    ) -> None:
+        self.name = name
+        self._specs = tuple(processors)
+        self._resolve = resolve
+        self._pace = pace
+        self._frame_ns = frame_ns
+        self._shutdown_ns = shutdown_ns
+        self._owns_runtime = runtime is None
+        self._runtime = runtime
+        self._env: Env | None = None
+        self._system: ActorSystem | None = None
+        self._root: ActorRef[Supervisor] | None = None
+        self._refs: dict[str, ActorRef[Any]] = {}
+        self._rooms: dict[str, Room] = {}
+        self._report: SessionReport | None = None
+        self._closing: asyncio.Task[SessionReport] | None = None
+        self._early: list[Callable[[SessionEvent], None]] = []
+
+    # -- its own life ----------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Start the tree.
+
+        Raises:
+            DuplicateName: two specs have one name.
+        """
+        if self._system is not None:
+            raise SessionClosed("a session is entered once; make another one")
+        if self._runtime is None:
+            self._runtime = ThreadRuntime()
+        self._system = ActorSystem(self._runtime)
+        self._env = env = Env(
+            self.name,
+            runtime=self._runtime,
+            fast=self._pace is Pace.FAST,
+            frame_ns=self._frame_ns,
+            resolve=self._resolve,
+        )
+        for observer in self._early:
+            env.observe(observer)
+        try:
+            for spec in self._specs:
+                self._declare(spec)
+            await self._start_tree(env, self._system)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def _start_tree(self, env: Env, system: ActorSystem) -> None:
+        root, started = system.launch(
+            Supervisor, (_ROOT_FLAGS, [_spec("processors", ProcessorsActor, env)]), name="session", shutdown_ns=None
+        )
+        self._root = root
+        await started
+        directory = (await root.ask(WhichChildren(), block=False))[0].ref
+        self._refs["processors"] = directory
+        for spec in (
+            _spec("holds", HoldsActor, directory),
+            _spec("watch", WatchActor, env),
+            _spec("rooms", Supervisor, _rooms_flags()),
+        ):
+            child = await root.ask(StartChild(spec=spec), block=False)
+            self._refs[spec.id] = child.ref
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> SessionReport:
+        """End rooms, then processors, in order, within the shutdown budget; past it what is left is fenced.
+
+        Idempotent. Should the caller be cancelled, the end goes on to its end.
+        """
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        return await asyncio.shield(self._closing)
+
+    async def _close(self) -> SessionReport:
+        env, system = self._env, self._system
+        if env is None or system is None:
+            raise SessionClosed("the session has not been entered")
+        deadline_ns = env.runtime.now_ns() + self._shutdown_ns
+        await self._within([self._close_room(room) for room in self._rooms.values()], deadline_ns)
+        env.closing = True
+        env.pacer.close()
+        if self._root is not None:
+            ended = self.ended(self._root)
+            system.request_stop(self._root)
+            await self._within([ended], deadline_ns)
+        late = tuple(system.paths())
+        if env.runtime.simulated:
+            self._close_threads(system)
+        else:
+            await asyncio.to_thread(self._close_threads, system)
+        remains = replace(left_over(env, system), actors=late)
+        report = report_of(env, system, remains)
+        self._report = replace(report, verdicts=check(report))
+        return self._report
+
+    def _close_threads(self, system: ActorSystem) -> None:
+        system.close(timeout_ns=1)
+        if self._owns_runtime:
+            self._runtime.close()
+
+    def _close_room(self, room: Room) -> Future[Any]:
+        ref = room.ref
+        closed: Future[Any] = ref.ask(CloseRoom(), block=False)
+        return closed
+
+    def ended(self, ref: ActorRef[Any]) -> Future[None]:
+        """Return a future that is complete when ``ref`` is gone for good."""
+        ended: Future[None] = Future(self._runtime)
+        ref.watch(lambda *_: _complete(ended))
+        return ended
+
+    async def _within(self, futures: Sequence[Future[Any]], deadline_ns: int) -> None:
+        """Wait for all, at most until the deadline, whatever they hold."""
+        gate: Future[None] = Future(self._runtime)
+        left = {id(future) for future in futures}
+        if not left:
+            return
+
+        def one_done(future: Future[Any]) -> None:
+            left.discard(id(future))
+            if not left:
+                gate.try_set(None)
+
+        timer = self._runtime.call_later(
+            max(0, deadline_ns - self._runtime.now_ns()), lambda: _complete(gate)
+        )
+        for future in futures:
+            future.add_done_callback(one_done)
+        await gate
+        timer.cancel()
+
+    # -- what it offers ---------------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> Mapping[str, Room]:
+        """The open rooms, by name."""
+        env = self.alive()
+        return {name: room for name, room in self._rooms.items() if name in env.rooms}
+
+    @property
+    def media_now_ns(self) -> int:
+        """Media time: how much audio the session's sources have given, from its first."""
+        return self.alive().pacer.media_now_ns
+
+    async def open_room(self, name: str, *, credentials: Credentials | None = None) -> Room:
+        """Open a room.
+
+        Raises:
+            DuplicateName: there is one of that name.
+        """
+        env = self.alive()
+        check_name("room name", name)
+        if name in env.rooms:
+            raise DuplicateName("room", name)
+        state = env.rooms[name] = RoomState(name=name, credentials=env.know(credentials))
+        spec = ChildSpec(
+            id=f"room:{name}",
+            start=RoomActor,
+            args=(env, state, self._refs["processors"]),
+            shutdown_ns=ShutdownBudget.INFINITE,
+            restart=Restart.TRANSIENT,
+        )
+        try:
+            await self.ask(self._refs["rooms"], StartChild(spec=spec))
+        except BaseException:
+            env.rooms.pop(name, None)
+            raise
+        room = self._rooms[name] = Room(self, state)
+        env.emit(EventKind.ROOM_OPENED, f"room:{name}", url=credentials.url if credentials else "")
+        return room
+
+    async def declare(self, spec: ProcessorSpec) -> None:
+        """Make a processor known by its name.
+
+        Raises:
+            DuplicateName: another one is known by it.
+        """
+        self.alive()
+        self._declare(spec)
+
+    def _declare(self, spec: ProcessorSpec) -> None:
+        assert self._env is not None
+        if self._env.specs.setdefault(spec.name, spec) != spec:
+            raise DuplicateName("processor", spec.name)
+
+    async def hold(self, wanted: Any) -> Lease:
+        """Hold a processor open beyond its streams; the lease's end, or the session's, lets it go.
+
+        A name takes the processor that is there under it, or opens one that the next stream will use. The lease
+        itself can be given to `Track.open_stream`, which then uses that very processor.
+
+        Raises:
+            UnknownProcessor, NotAProcessor: what is wrong with ``wanted``.
+        """
+        spec = await self.spec(wanted)
+        return Lease(self, await self.ask(self._refs["holds"], Hold(spec=spec)))
+
+    def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
+        """Call ``observer`` with every event, on actors' threads: be quick. Returns its undoing."""
+        if self._env is None:
+            self._early.append(observer)
+            return lambda: self._early.remove(observer)
+        return self._env.observe(observer)
+
+    def snapshot(self) -> SessionSnapshot:
+        """Return what the session looks like now. Any thread; never blocks."""
+        if self._env is None:
+            raise SessionClosed("the session has not been entered")
+        return snapshot_of(self._env)
+
+    def script(self) -> Script:
+        """Take part in media time: ``async with session.script() as script: await script.until(3 * SECOND_NS)``.
+
+        In FAST pace media time stands still while the block does anything but wait.
+        """
+        return Script(self.alive().pacer.script(), self._runtime)
+
+    # -- for its handles --------------------------------------------------------------------------------------
+
+    def alive(self) -> Env:
+        """Return the session's shared records.
+
+        Raises:
+            SessionClosed: it has not been entered, or is closed.
+        """
+        if self._env is None or "rooms" not in self._refs:
+            raise SessionClosed("the session has not been entered: async with Session() as session")
+        if self._closing is not None:
+            raise SessionClosed(f"session {self.name!r} is closed")
+        return self._env
+
+    async def ask(self, ref: ActorRef[Any], message: Any) -> Any:
+        """Ask an actor, without blocking the loop; counted, so that the report can say that all were answered."""
+        env = self.alive()
+        env.asked += 1
+        answer = ref.ask(message, block=False)
+        answer.add_done_callback(env.note_answer)
+        return await answer
+
+    async def spec(self, wanted: Any) -> ProcessorSpec:
+        """Return the spec that ``wanted`` means; what must be imported is, on another thread."""
+        env = self.alive()
+        if not isinstance(wanted, str) or wanted in env.specs or self._runtime.simulated:
+            return spec_for(wanted, env.specs, env.resolve)
+        return await asyncio.to_thread(spec_for, wanted, env.specs, env.resolve)
+
+
+def _spec(name: str, actor_class: type[Any], *args: Any) -> ChildSpec:
+    return ChildSpec(id=name, start=actor_class, args=args, shutdown_ns=ShutdownBudget.INFINITE)
+
+
+def _rooms_flags() -> SupervisorFlags:
+    return SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=ROOM_RESTARTS, period_ns=ROOM_PERIOD_NS)
+
+
+def _complete(future: Future[None]) -> None:
+    future.try_set(None)
