@@ -1,7 +1,8 @@
 """Hand-made snapshots and events that the console's tests share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from greenroom.actors import Verdict
 from greenroom.actors.processors import OnFault, Placement, Reason
 from greenroom.actors.snapshots import (
     EventKind,
@@ -21,19 +22,11 @@ SECOND = 1_000_000_000
 MS = 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class SampleVerdict:
-    law: int
-    title: str
-    held: bool
-    detail: str
-
-
 HELD = (
-    SampleVerdict(law=1, title="each processor is closed once", held=True, detail="5 opened, 5 closed"),
-    SampleVerdict(law=4, title="no frame is lost without a reason", held=True, detail=""),
+    Verdict(law=1, title="each processor is closed once", held=True, detail="5 opened, 5 closed"),
+    Verdict(law=4, title="no frame is lost without a reason", held=True, detail=""),
 )
-BROKEN = (HELD[0], SampleVerdict(law=4, title="no frame is lost", held=False, detail="7 frames are nowhere"))
+BROKEN = (HELD[0], Verdict(law=4, title="no frame is lost", held=False, detail="7 frames are nowhere"))
 
 
 def sample_stream(
@@ -183,7 +176,7 @@ def sample_events() -> tuple[SessionEvent, ...]:
     )
 
 
-def sample_facts(*, verdicts: tuple[SampleVerdict, ...] = HELD, audio: StreamAudio | None = None) -> RunFacts:
+def sample_facts(*, verdicts: tuple[Verdict, ...] = HELD, audio: StreamAudio | None = None) -> RunFacts:
     """The facts of a run of the sample session."""
     snapshot = sample_snapshot()
     streams = tuple(

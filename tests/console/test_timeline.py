@@ -82,7 +82,7 @@ def test_a_track_that_moves_is_in_both_rooms_one_after_the_other() -> None:
     """Its lane ends in the room that it left and begins in the one that it entered."""
     events = (
         sample_event(EventKind.TRACK_ADDED, MIC, 1),
-        sample_event(EventKind.TRACK_MOVED, MIC, 4, to="stage"),
+        sample_event(EventKind.TRACK_MOVED, "room:stage/track:anna/microphone", 4, came_from="lobby"),
         sample_event(EventKind.TRACK_REMOVED, "room:stage/track:anna/microphone", 8),
     )
     found = [one for one in lanes(events, 0, 10 * SECOND) if one.kind == "track"]

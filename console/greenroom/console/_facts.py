@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
+from greenroom.actors import Verdict
 from greenroom.actors.processors import Reason
 from greenroom.actors.snapshots import (
     Latency,
@@ -15,19 +15,6 @@ from greenroom.actors.snapshots import (
 )
 from greenroom.console._measure import NoiseReduction
 from greenroom.console._subjects import parse_subject
-
-
-class VerdictLike(Protocol):
-    """Whether one of the session's laws held: `greenroom.actors.Verdict`."""
-
-    @property
-    def law(self) -> int: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def held(self) -> bool: ...
-    @property
-    def detail(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +80,7 @@ class RunFacts:
     streams: tuple[StreamFacts, ...]
     processors: tuple[ProcessorSnapshot, ...]
     events: tuple[SessionEvent, ...]
-    verdicts: tuple[VerdictLike, ...]
+    verdicts: tuple[Verdict, ...]
     leftovers: tuple[str, ...]
     unplayed: tuple[str, ...] = ()
 

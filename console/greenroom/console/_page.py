@@ -5,8 +5,9 @@ from html import escape
 from importlib import resources
 from typing import Final
 
+from greenroom.actors import Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, SessionEvent
-from greenroom.console._facts import RunFacts, VerdictLike
+from greenroom.console._facts import RunFacts
 from greenroom.console._page_streams import colour_scale, stream_card
 from greenroom.console._timeline import lanes
 from greenroom.console._timeline_svg import legend_mark, timeline_svg
@@ -170,7 +171,7 @@ def _laws(facts: RunFacts) -> str:
 <div class="card scroll">{_table(("law", "held", "found"), rows)}{left}{unplayed}</div></section>"""
 
 
-def _law(verdict: VerdictLike) -> str:
+def _law(verdict: Verdict) -> str:
     chip = '<span class="chip good">✓ yes</span>' if verdict.held else '<span class="chip bad">✗ no</span>'
     title = f"{verdict.law}. {verdict.title}"
     return f'<tr><th scope="row">{escape(title)}</th><td>{chip}</td><td>{escape(verdict.detail or NOTHING)}</td></tr>'

@@ -28,8 +28,9 @@ unplayed           faults of the script that did not happen
 import json
 from typing import Any, Final
 
+from greenroom.actors import Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, SessionEvent
-from greenroom.console._facts import RunFacts, StreamFacts, VerdictLike
+from greenroom.console._facts import RunFacts, StreamFacts
 
 SCHEMA: Final = "greenroom.report/1"
 
@@ -59,7 +60,7 @@ def report(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def _verdict(verdict: VerdictLike) -> dict[str, Any]:
+def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {"law": verdict.law, "title": verdict.title, "held": verdict.held, "detail": verdict.detail}
 
 

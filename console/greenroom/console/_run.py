@@ -15,7 +15,7 @@ from typing import Final
 from rich.console import Console
 
 from greenroom import config
-from greenroom.actors import Pace, Session, SessionEvent
+from greenroom.actors import Pace, Session, SessionEvent, SessionReport
 from greenroom.config import Deployment, Outcome, Recording
 from greenroom.console import _logging
 from greenroom.console._atomic import prepare_folder
@@ -174,8 +174,19 @@ def facts_of(deployment: Deployment, outcome: Outcome, *, pace: Pace, stopped_by
         processors=processor_facts(report.snapshot),
         events=tuple(report.events),
         verdicts=tuple(report.verdicts),
-        leftovers=tuple(report.leftovers),
+        leftovers=_left_over(report),
         unplayed=outcome.unplayed,
+    )
+
+
+def _left_over(report: SessionReport) -> tuple[str, ...]:
+    left = report.leftovers
+    timers = [f"timers: {left.timers}"] if left.timers else []
+    return (
+        *(f"actor {path}" for path in left.actors),
+        *(f"thread {name}" for name in left.zombies),
+        *timers,
+        *(f"processor {name}" for name in left.processors),
     )
 
 

@@ -6,8 +6,9 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
 from rich.text import Text
 
+from greenroom.actors import Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot
-from greenroom.console._facts import RunFacts, StreamFacts, VerdictLike
+from greenroom.console._facts import RunFacts, StreamFacts
 from greenroom.console._tones import MARKS, STATE_TONES, TERMINAL_STYLES, Tone
 from greenroom.console._view import WIDE
 from greenroom.console._words import NOTHING, count, decibels, milliseconds, seconds, tally
@@ -94,7 +95,7 @@ def processors_table(processors: Sequence[ProcessorSnapshot], *, wide: bool) -> 
     return table
 
 
-def verdicts_table(verdicts: Sequence[VerdictLike]) -> Table:
+def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """Per law: whether it held, and what was found."""
     table = _table("law")
     table.add_column("held", no_wrap=True)

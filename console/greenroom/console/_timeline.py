@@ -151,8 +151,6 @@ def _lanes_of(event: SessionEvent) -> list[tuple[str, str]]:
     subject = parse_subject(event.subject)
     if subject.processor:
         return [("", subject.processor)]
-    if event.kind is EventKind.TRACK_MOVED:
-        return [(str(event.details.get("to", subject.room)), subject.track)]
     return [(subject.room, subject.track)] if subject.room else []
 
 
