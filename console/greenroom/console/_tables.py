@@ -1,6 +1,7 @@
 """The tables at the end of a run, and the verdict."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
@@ -12,6 +13,8 @@ from greenroom.console._facts import RunFacts, StreamFacts
 from greenroom.console._tones import MARKS, STATE_TONES, TERMINAL_STYLES, Tone
 from greenroom.console._view import WIDE
 from greenroom.console._words import NOTHING, count, decibels, milliseconds, seconds, tally
+
+WIDEST_NAME: Final = 44
 
 
 class EndReport:
@@ -41,19 +44,20 @@ class EndReport:
 
 def streams_table(streams: Sequence[StreamFacts], *, wide: bool) -> Table:
     """Per track: frames in, out, dropped and bypassed by reason, latency, noise reduction."""
-    table = _table("track")
+    labels = [_stream_label(stream, streams) for stream in streams]
+    table = _table("track", labels, wide=wide)
     table.add_column("in", justify="right", no_wrap=True)
     table.add_column("out", justify="right", no_wrap=True)
-    table.add_column("dropped", overflow="fold")
-    table.add_column("bypassed", overflow="fold")
+    table.add_column("dropped", overflow="fold", min_width=8, ratio=1)
+    table.add_column("bypassed", overflow="fold", min_width=10, ratio=2)
     for title in ("p50 ms", "p99 ms", "max ms") if wide else ("p50", "p99 ms"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_column("noise" if not wide else "noise reduction", justify="right", no_wrap=True)
-    for stream in streams:
+    for label, stream in zip(labels, streams, strict=True):
         latency = stream.latency
         times = (latency.p50_ns, latency.p99_ns, latency.max_ns) if wide else (latency.p50_ns, latency.p99_ns)
         table.add_row(
-            _stream_label(stream, streams),
+            label,
             str(stream.frames_in),
             str(stream.frames_out),
             Text(
@@ -72,13 +76,13 @@ def streams_table(streams: Sequence[StreamFacts], *, wide: bool) -> Table:
 
 def processors_table(processors: Sequence[ProcessorSnapshot], *, wide: bool) -> Table:
     """Per processor: opened, closed, restarts, leases, and what went wrong."""
-    table = _table("processor")
+    table = _table("processor", [processor.name for processor in processors], wide=wide)
     table.add_column("state", no_wrap=True)
     for title in ("opened", "closed", "restarts", "leases"):
         table.add_column(title, justify="right", no_wrap=True)
-    table.add_column("faults", overflow="fold")
+    table.add_column("faults", overflow="fold", min_width=12, ratio=1)
     if wide:
-        table.add_column("last failure", overflow="ellipsis", no_wrap=True)
+        table.add_column("last failure", overflow="ellipsis", no_wrap=True, ratio=2)
     for processor in processors:
         tone = STATE_TONES[processor.state]
         balanced = processor.opened == processor.closed
@@ -97,14 +101,15 @@ def processors_table(processors: Sequence[ProcessorSnapshot], *, wide: bool) -> 
 
 def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
     """Per law: whether it held, and what was found."""
-    table = _table("law")
+    titles = [f"{verdict.law}. {verdict.title}" for verdict in verdicts]
+    table = _table("law", titles, wide=True)
     table.add_column("held", no_wrap=True)
     table.add_column("found", overflow="fold", ratio=1)
-    for verdict in verdicts:
+    for title, verdict in zip(titles, verdicts, strict=True):
         tone = Tone.GOOD if verdict.held else Tone.BAD
         word = "yes" if verdict.held else "NO"
         table.add_row(
-            f"{verdict.law}. {verdict.title}",
+            title,
             Text(f"{MARKS[tone]} {word}", style=TERMINAL_STYLES[tone]),
             Text(verdict.detail or NOTHING, style="dim" if verdict.held else ""),
         )
@@ -130,9 +135,13 @@ def summary(facts: RunFacts) -> Text:
     )
 
 
-def _table(first: str) -> Table:
+def _table(first: str, names: Sequence[str], *, wide: bool) -> Table:
+    """Return an empty table whose first column keeps its names whole, as far as they are not very long."""
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold", pad_edge=False, expand=True)
-    table.add_column(first, overflow="fold", ratio=1)
+    longest = max((len(name) for name in names), default=0)
+    table.add_column(
+        first, overflow="fold", min_width=min(longest, WIDEST_NAME if wide else WIDEST_NAME // 2)
+    )
     return table
 
 
