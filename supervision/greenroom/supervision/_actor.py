@@ -6,8 +6,9 @@ from typing import Any, ClassVar, Final, Self, TypeVar
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
-from greenroom.supervision._cell import Cell, OwnTimer
+from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Normal, Shutdown
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
@@ -33,12 +34,13 @@ class Actor(pykka.Actor):
     """
 
     _cell: Cell
+    _life: Incarnation
 
     dispatcher: ClassVar[Dispatcher] = Dispatcher.POOL
     """Which threads run actors of this class, where their spec does not say."""
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:  # type: ignore[override]
+    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
         """Start one without a supervisor, in the default system, and wait until it has started.
 
         Raises:
@@ -123,7 +125,7 @@ class Actor(pykka.Actor):
     @property
     def incarnation(self) -> int:
         """Which incarnation this is, from 1."""
-        return self._cell.incarnation
+        return self._life.number
 
     @property
     def path(self) -> str:
@@ -139,15 +141,20 @@ class Actor(pykka.Actor):
     @property
     def given_up(self) -> bool:
         """Whether this incarnation was fenced, or is over."""
-        return self._cell.actor is not self
+        return self._life.fenced or self._life.actor is not self
+
+    @property
+    def starting(self) -> bool:
+        """Whether it has not acknowledged its start yet."""
+        return self._cell.is_starting(self._life)
 
     def end(self, cause: Cause | None = None) -> None:
-        """End now, before further messages: normally, or with ``cause``."""
-        self._cell.begin_end(cause or Normal(), self._cell.epoch)
+        """End after this handler, before further messages: normally, or with ``cause``."""
+        self._own().put_end(self._life, cause or Normal())
 
     def acknowledge(self, extra: Any = None) -> None:
         """Say that this actor, whose ``on_start`` returned `START_LATER`, has started."""
-        self._cell.acknowledge(extra, self._cell.epoch)
+        self._cell.acknowledge(extra, self._life)
 
     def spawn(
         self,
@@ -173,10 +180,14 @@ class Actor(pykka.Actor):
             shutdown_ns: how long an ordered stop may take before it is fenced; 0 fences at once, None waits.
             start_ns: how long its start may take before it is fenced; None waits.
             kwargs: for its constructor.
+
+        Raises:
+            ActorEnding: this actor is ending, and could not see a child through.
         """
+        mine = self._own()
         cell = make_cell(
-            self._cell.system,
-            self._cell,
+            mine.system,
+            mine,
             name,
             actor_class,
             args,
@@ -186,20 +197,22 @@ class Actor(pykka.Actor):
             shutdown_ns=shutdown_ns,
             start_ns=start_ns,
         )
-        self._cell.adopt(cell)
+        mine.adopt(cell)
         ref: ActorRef[A] = cell.ref
         return ref
 
     def respawn(self, child: ActorRef[Any]) -> None:
         """Start the next incarnation of a child that has ended and was not forgotten."""
+        self._own()
         child._cell.start()
 
     def forget(self, child: ActorRef[Any]) -> None:
         """Let go of a child that has ended: its ref is dead from now on, its name free."""
-        self._cell.forget(child._cell)
+        self._own().forget(child._cell)
 
     def stop_later(self, child: ActorRef[Any], cause: Cause | None = None) -> None:
         """Ask a child to stop within its budget; `on_child` hears of its end."""
+        self._own()
         child._cell.request_stop(cause or Shutdown())
 
     def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:
@@ -211,46 +224,46 @@ class Actor(pykka.Actor):
             stuck: its pinned thread hangs in a task that the actor did not run itself (a lane), so the thread
                 is replaced too.
         """
-        child._cell.fence(reason)
+        self._own()
         if stuck:
             child._cell.executor.replace()
+        child._cell.fence(reason)
 
     def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:
         """Be told by a `Down` message when ``ref`` is gone for good, or when one incarnation of it is over.
 
         Exactly one notice for each call; at once if it is over already; none after `demonitor`.
         """
-        cell, target = self._cell, ref._cell
+        cell, life, target = self._own(), self._life, ref._cell
         key: int = cell.system.runtime.next_id()
-        mine = cell.incarnation
-        self._monitors()[key] = target
+        if life.monitors is None:
+            life.monitors = {}
+        life.monitors[key] = target
 
         def fired(which: int, cause: Any) -> None:
             down = Down(ref=ref, incarnation=which, cause=cause, monitor=key)
-            cell.put_control((Cell.on_notice, (mine, key, down)))
+            cell.put_control((Cell.hear_down, life, down))
 
         target.watch(key, fired, incarnation)
         return key
 
     def demonitor(self, monitor: int) -> None:
         """Take a monitor back; harmless if it has fired."""
-        target = self._monitors().pop(monitor, None)
+        target = (self._life.monitors or {}).pop(monitor, None)
         if target is not None:
             target.unwatch(monitor)
-
-    def _monitors(self) -> dict[int, Cell]:
-        return self._cell.own_monitors()
 
     def after(self, delay_ns: int, function: Callable[..., None], *args: Any) -> OwnTimer:
         """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.
 
         A timer belongs to the incarnation: the next one never hears of it.
         """
-        return self._cell.after(delay_ns, function, args)
+        return self._own().after(self._life, delay_ns, function, args)
 
     def when(self, future: Future[T], function: Callable[..., None], *args: Any) -> None:
         """Call ``function(future, *args)`` as a message of this actor once ``future`` is complete."""
-        self._cell.when(future, function, args)
+        cell, life = self._own(), self._life
+        future.add_done_callback(lambda done: cell.put_continuation(life, function, (done, *args)))
 
     def defer_reply(self) -> Future[Any]:
         """Take the present ask's answer into one's own hands: complete the future that this returns.
@@ -258,12 +271,13 @@ class Actor(pykka.Actor):
         Should this incarnation end first, the asker is told so. In a message that was told, the future goes
         nowhere.
         """
+        return self._cell.take_over_answer(self._life)
+
+    def _own(self) -> Cell:
         cell = self._cell
-        reply, cell.asking = cell.asking, None
-        if reply is None:
-            return Future()
-        cell.keep_open(reply)
-        return reply
+        if cell.zombies:
+            cell.refuse_zombies()
+        return cell
 
     def __str__(self) -> str:
         return f"{type(self).__name__} ({self.path})"

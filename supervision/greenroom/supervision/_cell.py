@@ -1,6 +1,7 @@
-"""The cell of one actor: the loop that runs it, what becomes of each message, and its timers."""
+"""The cell of one actor: how an incarnation starts, the loop that runs it, and what becomes of each message."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from pykka.messages import (
@@ -8,199 +9,237 @@ from pykka.messages import (
     _ActorStop,  # pyright: ignore[reportPrivateUsage]
 )
 
+from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
-from greenroom.supervision._life import RUNNING, STARTING, Life, SupersededError
-from greenroom.supervision._mailbox import Ask
+from greenroom.supervision._incarnation import Incarnation, OwnTimer, SupersededError
+from greenroom.supervision._mailbox import Ask, is_stop
+from greenroom.supervision._place import NEW, RUNNING, STARTING
 from greenroom.supervision._restart import Normal
-from greenroom.supervision._threads import current, thread_id
+from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorStopped
-from greenroom.supervision.signals import Down
+from greenroom.supervision.events import ActorStarted
+from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
 
 
-class Cell(Life):
+class Cell(Ending):
     """One actor's place in the tree, and the loop that runs it."""
 
     __slots__ = ()
 
+    # -- the loop ------------------------------------------------------------------------------------------
+
     def run(self) -> None:
         """Handle items until there are none, or it is another actor's turn."""
+        runtime = self.system.runtime
+        me = runtime.thread_id()
         with self.lock:
             epoch = self.epoch
-            self.thread = thread_id()
-            current.actor = self.actor
-        current.cell = self
-        budget = self.system.runtime.throughput
+            self.thread = me
+        outer, current.cell = current.cell, self
         try:
-            while True:
-                with self.lock:
-                    if self.epoch != epoch:
-                        raise SupersededError
-                    if not budget:
-                        self.thread = 0
-                        break
-                    budget -= 1
-                    if self.control:
-                        handler, detail = self.control.popleft()
-                    elif self.state == RUNNING and self.user:
-                        handler, detail = None, self.user.popleft()
-                        if self.waiting:
-                            self.release_waiting()
-                    else:
-                        self.scheduled = False
-                        self.thread = 0
-                        self.control = None
-                        return
-                if handler is None:
-                    self._receive(detail, epoch)
-                else:
-                    handler(self, detail, epoch)
+            again = self._turn(me, epoch, runtime.throughput)
         except SupersededError:
-            self.give_up(current.actor)
+            if self.given_up:
+                self.release_given_up(me)
+            return
+        except BaseException as bug:  # ours; the actor must not be left half-way
+            if runtime.simulated:
+                raise
+            self.system.crashed(self, bug)
+            self.fence("its machine failed")
             return
         finally:
-            current.cell = current.actor = None
-        self.executor.submit(self)
+            current.cell = outer
+        if again:
+            self.executor.submit(self)
 
-    def _receive(self, item: Any, epoch: int) -> None:
-        actor = self.actor
-        if type(item) is not Ask:
-            if isinstance(item, _ActorStop):
-                self.begin_end(Normal(), epoch)
-                return
-            try:
-                actor.handle(item)
-            except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
-                self._failed(error, item, None, epoch)
+    def _turn(self, me: int, epoch: int, budget: int) -> bool:  # noqa: C901 - the hot path, in one piece
+        """Handle up to ``budget`` items; return whether there are more."""
+        lock = self.lock
+        while True:
+            with lock:
+                if self.epoch != epoch:
+                    raise SupersededError
+                life = self.life
+                life.asking = None
+                if not budget:
+                    more = not self._rests(me)
+                    self.thread = 0
+                    return more
+                if self.control:
+                    handler, life, item = self.control.popleft()
+                elif self.state == RUNNING and self.user:
+                    handler, item = None, self.user.popleft()
+                    if type(item) is Ask:
+                        life.asking = item
+                    if self.waiting:
+                        self.release_waiting()
+                elif self._rests(me):
+                    return False
+                else:
+                    continue
+            budget -= 1
+            if handler is not None:
+                handler(self, life, item, epoch)
+            elif type(item) is Ask:
+                self._answer(item, life, epoch)
+            else:
+                self._receive(item, life, epoch)
+
+    def _rests(self, me: int) -> bool:
+        """Give the mailbox free, unless something has come in meanwhile; under the lock."""
+        self.thread = 0
+        if (
+            not self.control
+        ):  # nothing may be called between these two lines: a finalizer might put something in
+            self.control = None
+        self.idle.release()
+        if (self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False):
+            self.thread = me
+            return False
+        return True
+
+    # -- messages ------------------------------------------------------------------------------------------
+
+    def _receive(self, message: Any, life: Incarnation, epoch: int) -> None:
+        if type(message) is _ActorStop:
+            self.begin_end(Normal(), life, epoch)
             return
-        message, reply = item.message, item.reply
-        if isinstance(message, _ActorStop):
-            self._note_stop_reply(reply)
-            self.begin_end(Normal(), epoch)
-            return
-        self.asking = reply
         try:
-            result = actor.handle(message)
+            life.actor.handle(message)
+        except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
+            if not self._is_declared(error, message, life):
+                self.crash(error, life, epoch)
+
+    def _answer(self, ask: Ask, life: Incarnation, epoch: int) -> None:
+        message = ask.message
+        if type(message) is _ActorStop:
+            life.stops = [*(life.stops or ()), cast("Future[Any]", ask.reply)]
+            self.begin_end(Normal(), life, epoch)
+            return
+        try:
+            result = life.actor.handle(message)
+        except SupersededError:
+            raise
         except BaseException as error:  # noqa: BLE001 - as above
-            self._failed(error, message, reply, epoch)
+            declared = self._is_declared(error, message, life)
+            if ask.reply is not None:
+                ask.reply.try_fail(error if declared else ActorCrashed(self.path, life.number, error))
+            if not declared:
+                self.crash(error, life, epoch)
             return
-        if self.asking is reply:
-            self.asking = None
-            reply.try_set(result)
+        if ask.reply is not None:
+            ask.reply.try_set(result)
 
-    def _failed(self, error: BaseException, message: Any, reply: Future[Any] | None, epoch: int) -> None:
-        """Answer with a declared error, or crash."""
-        self.asking = None
-        if isinstance(error, Exception) and isinstance(error, self._declared(message)):
-            if reply is not None:
-                reply.try_fail(error)
-            return
-        if reply is not None:
-            reply.try_fail(ActorCrashed(self.path, self.incarnation, error))
-        self.crash(error, epoch)
-
-    def _declared(self, message: Any) -> tuple[type[Exception], ...]:
+    def _is_declared(self, error: BaseException, message: Any, life: Incarnation) -> bool:
+        """Whether the message, or the method that was called, lists the error as an answer."""
+        declared: Any = message
         if isinstance(message, ProxyCall):
-            callee: Any = self.actor
+            declared = life.actor
             for name in message.attr_path:
-                callee = getattr(callee, name, None)
-            return cast("tuple[type[Exception], ...]", getattr(callee, "errors", ()))
-        declared = getattr(message, "errors", ())
-        return cast("tuple[type[Exception], ...]", declared) if isinstance(declared, tuple) else ()
-
-    def on_notice(self, detail: tuple[int, int, Down], epoch: int) -> None:
-        """Deliver a monitor's notice, unless it was taken back, or its incarnation is over."""
-        incarnation, key, down = detail
-        if incarnation != self.incarnation or self.state not in (STARTING, RUNNING):
-            return
-        if self.monitors is not None and self.monitors.pop(key, None) is not None:
-            self._receive(down, epoch)
-
-    def own_monitors(self) -> "dict[int, Cell]":
-        """Return whom this incarnation monitors, by monitor."""
-        if self.monitors is None:
-            self.monitors = {}
-        return self.monitors
-
-    def drop_monitors(self) -> None:
-        """Take all monitors of this incarnation back."""
-        monitors, self.monitors = self.monitors, None
-        for key, target in (monitors or {}).items():
-            target.unwatch(key)
-
-    def on_continue(self, detail: tuple[int, Callable[..., None], tuple[Any, ...]], epoch: int) -> None:
-        """Run a continuation of the same incarnation: an answer, a timer."""
-        incarnation, function, args = detail
-        if incarnation == self.incarnation and self.state in (STARTING, RUNNING):
-            self.foreign(epoch, function, *args)
+                declared = getattr(declared, name, None)
+        errors = getattr(declared, "errors", ())
+        return isinstance(errors, tuple) and isinstance(error, Exception) and isinstance(error, errors)
 
     def dead_letter(self, item: Any, why: str) -> None:
         """Answer an ask that nobody will handle; count and report any other message."""
         if type(item) is Ask:
-            if isinstance(item.message, _ActorStop):
-                item.reply.try_set(None)
+            reply = cast("Future[Any]", item.reply)
+            if is_stop(item):
+                reply.try_set(None)
             else:
-                item.reply.try_fail(ActorStopped(self.path))
-        elif not isinstance(item, _ActorStop):
+                reply.try_fail(ActorStopped(self.path))
+        elif not is_stop(item):
             self.system.dead_letter(self, item, why)
 
-    def keep_open(self, reply: Future[Any]) -> None:
-        """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""
-        if self.open_replies is None:
-            self.open_replies = set()
-        replies = self.open_replies
-        replies.add(reply)
-        reply.add_done_callback(replies.discard)
+    def take_over_answer(self, life: Incarnation) -> Future[Any]:
+        """Hand the answer to the present ask to its handler."""
+        with self.lock:
+            if self.zombies:
+                self.refuse_zombies()
+            ask, life.asking = life.asking, None
+            reply = None if ask is None else ask.reply
+            if ask is None or reply is None:
+                return Future(self.system.runtime, self.path)
+            ask.reply = None
+            life.keep_open(reply)
+            return reply
 
-    def after(self, delay_ns: int, function: Callable[..., None], args: tuple[Any, ...]) -> "OwnTimer":
-        """Call ``function(*args)`` in this actor after ``delay_ns``, if this incarnation lives then."""
-        if self.timers is None:
-            self.timers = set()
-        timer = OwnTimer(self, function, args)
-        self.timers.add(timer)
+    # -- starting ------------------------------------------------------------------------------------------
+
+    def begin(self, life: Incarnation, detail: None, epoch: int) -> None:  # noqa: ARG002 - as all control items
+        """Construct the actor and run its ``on_start``."""
+        with self.lock:
+            if life is not self.life or self.state != NEW or self.epoch != epoch:
+                return
+            self.state = STARTING
+            if self.start_ns is not None:
+                why = f"did not start within its {self.start_ns / 1e6:g} ms"
+                expired = partial(self.fence, why, life, if_starting=True)
+                life.start_timer = self.system.runtime.call_later(self.start_ns, expired)
+        try:
+            life.actor = actor = object.__new__(self.actor_class)
+            actor._cell = self
+            actor._life = life
+            actor.__init__(*self.args, **self.kwargs)
+            extra = actor.on_start()
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.crash(error, life, epoch)
+            return
+        if extra is IGNORE:
+            self.begin_end(Normal(), life, epoch, ignored=True)
+        elif extra is not START_LATER:
+            self.acknowledge(extra, life, epoch)
+
+    def acknowledge(self, extra: Any, life: Incarnation, epoch: int | None = None) -> None:
+        """Say that it has started; the first time counts.
+
+        Raises:
+            ActorFenced: the calling thread has been given up; where the machine calls, by ``epoch``, it unwinds.
+        """
+        with self.lock:
+            if epoch is None:
+                if self.zombies:
+                    self.refuse_zombies()
+            elif epoch != self.epoch:
+                raise SupersededError
+            if life is not self.life or self.state != STARTING:
+                return
+            self.state = RUNNING
+        life.cancel_start_timer()
+        if self.system.observers:
+            self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
+        self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))
+
+    # -- what an incarnation set going ------------------------------------------------------------------------
+
+    def hear_down(self, life: Incarnation, down: Down, epoch: int) -> None:
+        """Deliver a monitor's notice, unless it was taken back, or its incarnation is over."""
+        if life is not self.life or self.state not in (STARTING, RUNNING):
+            return
+        if life.monitors is not None and life.monitors.pop(down.monitor, None) is not None:
+            self._receive(down, life, epoch)
+
+    def put_continuation(
+        self, life: Incarnation, function: Callable[..., None], args: tuple[Any, ...]
+    ) -> None:
+        """Have ``function(*args)`` run by this incarnation, if it lives then."""
+        self.put_control((Cell._continue, life, (function, args)))
+
+    def _continue(
+        self, life: Incarnation, detail: tuple[Callable[..., None], tuple[Any, ...]], epoch: int
+    ) -> None:
+        if life is self.life and self.state in (STARTING, RUNNING):
+            function, args = detail
+            self.foreign(life, epoch, function, *args)
+
+    def after(
+        self, life: Incarnation, delay_ns: int, function: Callable[..., None], args: tuple[Any, ...]
+    ) -> OwnTimer:
+        """Call ``function(*args)`` in this incarnation after ``delay_ns``, if it lives then."""
+        if life.timers is None:
+            life.timers = {}
+        timer = OwnTimer(self, life, function, args)
+        life.timers[timer] = None
         timer.handle = self.system.runtime.call_later(delay_ns, timer.due)
         return timer
-
-    def drop_timers_and_monitors(self) -> None:
-        """Cancel all timers of this incarnation, and take its monitors back."""
-        self.drop_monitors()
-        timers, self.timers = self.timers, None
-        for timer in tuple(timers or ()):
-            timer.cancel()
-
-    def when(self, future: Future[Any], function: Callable[..., None], args: tuple[Any, ...]) -> None:
-        """Call ``function(future, *args)`` in this actor once ``future`` is complete, if it lives then."""
-        incarnation = self.incarnation
-        future.add_done_callback(
-            lambda done: self.put_control((Cell.on_continue, (incarnation, function, (done, *args))))
-        )
-
-
-class OwnTimer:
-    """A timer of one incarnation of one actor. Cancelled is cancelled, even if it was due already."""
-
-    __slots__ = ("_args", "_cell", "_function", "_incarnation", "handle")
-
-    def __init__(self, cell: Cell, function: Callable[..., None], args: tuple[Any, ...]) -> None:
-        self._cell = cell
-        self._function: Callable[..., None] | None = function
-        self._args = args
-        self._incarnation = cell.incarnation
-        self.handle: Any = None
-
-    def due(self) -> None:
-        """Called by the runtime's timer: only enqueue."""
-        self._cell.put_control((Cell.on_continue, (self._incarnation, self._fire, ())))
-
-    def _fire(self) -> None:
-        function, self._function = self._function, None
-        if self._cell.timers is not None:
-            self._cell.timers.discard(self)
-        if function is not None:
-            function(*self._args)
-
-    def cancel(self) -> None:
-        """Do not call it any more."""
-        self._function = None
-        self.handle.cancel()
-        if self._cell.timers is not None:
-            self._cell.timers.discard(self)

@@ -1,6 +1,5 @@
 """Answers that are on their way: Pykka's futures, set once, awaitable without blocking the event loop."""
 
-import asyncio
 import sys
 from collections.abc import Callable, Generator
 from types import TracebackType
@@ -8,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
+from greenroom.supervision._log import get_logger
 from greenroom.supervision._threads import current, new_lock, wait_on_thread
 from greenroom.supervision.errors import AskTimeout, BlockingInHandler
 
@@ -22,8 +22,9 @@ class Future(pykka.Future[T], Generic[T]):
 
     Laws:
         - set-or-fail happens once; every callback runs once, in the thread that completed the future,
-          or at once in the caller's if it is complete already;
-        - nothing in here blocks but `get`, and `get` refuses to block a shared thread of the pool.
+          or at once in the caller's if it is complete already; one that raises is logged and harms nobody;
+        - nothing in here blocks but `get`, and `get` refuses to block a shared thread of the pool;
+        - who gives up waiting leaves nothing behind.
     """
 
     __slots__ = ("_asked", "_callbacks", "_error", "_once", "_runtime", "_value")
@@ -31,13 +32,19 @@ class Future(pykka.Future[T], Generic[T]):
     _get_hook: Any = None
     _get_hook_result: Any = _UNSET
 
-    def __init__(self, runtime: Any = None, asked: str = "") -> None:
+    def __init__(self, runtime: Any = None, asked: Any = "") -> None:
         self._once = new_lock()
-        self._callbacks: list[Callable[[Future[T]], None]] = []
+        self._callbacks: list[Callable[[Future[T]], object]] = []
         self._value: Any = _UNSET
         self._error: BaseException | None = None
         self._runtime = runtime
         self._asked = asked
+
+    @property
+    def asked(self) -> str:
+        """Whose answer it is: an actor's path."""
+        asked: str = self._asked if isinstance(self._asked, str) else self._asked.path
+        return asked
 
     def done(self) -> bool:
         """Whether the answer is there."""
@@ -45,19 +52,21 @@ class Future(pykka.Future[T], Generic[T]):
 
     def try_set(self, value: T | None = None) -> bool:
         """Complete with ``value``; False if it was complete already."""
-        if not self._once.acquire(blocking=False):
+        if not self._once.acquire(False):
             return False
         self._value = value
-        self._drain()
+        if self._callbacks:
+            self._drain()
         return True
 
     def try_fail(self, error: BaseException) -> bool:
         """Complete with an error; False if it was complete already."""
-        if not self._once.acquire(blocking=False):
+        if not self._once.acquire(False):
             return False
         self._error = error
         self._value = None
-        self._drain()
+        if self._callbacks:
+            self._drain()
         return True
 
     def set(self, value: T | None = None) -> None:
@@ -76,20 +85,31 @@ class Future(pykka.Future[T], Generic[T]):
         if self._get_hook is not None or not self.try_fail(error.with_traceback(info[2])):
             raise RuntimeError("this future already has an answer")
 
-    def add_done_callback(self, callback: "Callable[[Future[T]], None]") -> None:
+    def add_done_callback(self, callback: "Callable[[Future[T]], object]") -> None:
         """Call ``callback(self)`` once it is complete; at once if it is."""
         self._callbacks.append(callback)
         if self._value is not _UNSET:
             self._drain()
 
+    def remove_done_callback(self, callback: "Callable[[Future[T]], object]") -> None:
+        """Take a callback back; harmless if it has been called."""
+        try:
+            self._callbacks.remove(callback)
+        except ValueError:
+            return
+
     def _drain(self) -> None:
+        # Two threads may be in here: each pop hands one callback to one of them.
         callbacks = self._callbacks
         while callbacks:
             try:
                 callback = callbacks.pop(0)
             except IndexError:
                 return
-            callback(self)
+            try:
+                callback(self)
+            except Exception:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
+                get_logger().exception("future.callback_failed", asked=self.asked)
 
     def outcome(self) -> T:
         """Return the answer, or raise its error; it must be complete."""
@@ -117,16 +137,20 @@ class Future(pykka.Future[T], Generic[T]):
                 self._get_hook_result = self._get_hook(timeout)
             return cast("T", self._get_hook_result)
         if self._value is _UNSET:
-            cell = current.cell
-            if cell is not None and not cell.may_block:
-                raise BlockingInHandler(cell.path, "get() of an answer that is not there yet")
-            if self._runtime is None:
-                arrived = wait_on_thread(self, timeout)
-            else:
-                arrived = self._runtime.wait(self, None if timeout is None else int(timeout * 1e9))
-            if not arrived:
-                raise AskTimeout(self._asked, 0 if timeout is None else int(timeout * 1e9))
+            self._wait(timeout)
         return self.outcome()
+
+    def _wait(self, timeout: float | None) -> None:
+        cell = current.cell
+        if cell is not None and not cell.may_block:
+            raise BlockingInHandler(cell.path, "get() of an answer that is not there yet")
+        timeout_ns = None if timeout is None else int(timeout * 1e9)
+        if self._runtime is None:
+            arrived = wait_on_thread(self, timeout)
+        else:
+            arrived = self._runtime.wait(self, timeout_ns)
+        if not arrived:
+            raise AskTimeout(self.asked, timeout_ns or 0)
 
     def set_get_hook(self, func: Any) -> None:
         """Have ``get`` call ``func(timeout)`` for the value: what ``map``, ``filter`` and ``join`` are made of."""
@@ -136,31 +160,17 @@ class Future(pykka.Future[T], Generic[T]):
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Wait for the answer in an event loop, which goes on meanwhile."""
-        if self._get_hook is not None:
-            loop = asyncio.get_running_loop()
-            return (yield from loop.run_in_executor(None, self.get).__await__())
-        if self._value is _UNSET and self._runtime is not None and self._runtime.simulated:
-            self._runtime.wait(self, None)
-        if self._value is _UNSET:
-            yield from self._asyncio().__await__()
+        if self._get_hook is not None or self._value is _UNSET:
+            # Who awaits has asyncio; who does not need not load it.
+            from greenroom.supervision import _asyncio  # noqa: PLC0415
+
+            if self._get_hook is not None:
+                return (yield from _asyncio.compute(self.get))
+            if self._runtime is not None and self._runtime.simulated:
+                yield from self._runtime.drive(self)
+            else:
+                yield from _asyncio.arrival(self)
         return self.outcome()
-
-    def _asyncio(self) -> "asyncio.Future[None]":
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-
-        def wake() -> None:
-            if not waiter.done():
-                waiter.set_result(None)
-
-        def arrived(_: object) -> None:
-            try:
-                loop.call_soon_threadsafe(wake)
-            except RuntimeError:
-                return  # the loop is closed: nobody waits any more
-
-        self.add_done_callback(arrived)
-        return waiter
 
     def __repr__(self) -> str:
         if self._value is _UNSET:

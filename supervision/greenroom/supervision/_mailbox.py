@@ -1,114 +1,181 @@
-"""The mailbox: two lanes, one lock, and the decision when a thread is needed.
+"""The mailbox: two lanes, and the decision when a thread is needed.
 
 Laws:
-    - what was accepted is handled, answered, or counted as a dead letter: a put and the end of the mailbox
-      exclude each other by the lock;
+    - what was accepted is handled, answered, or counted as a dead letter: who puts looks at ``terminated`` before
+      and after, and who ends it sets that first and buries what is there then;
     - the control lane is unbounded, comes first, and nothing in it is ever evicted;
-    - the user lane is bounded; past the bound the policy decides: fail, block, drop oldest, drop newest;
-    - a mailbox is handed to its executor once, and again only after it ran dry (``scheduled``).
+    - the user lane is bounded; past the bound the policy decides: fail, block, drop oldest, drop newest.
+      A stop is taken past the bound and is never evicted;
+    - a mailbox is handed to its executor once, and again only after it ran dry: whoever gets ``idle`` submits it;
+    - the way of a message that finds room waits for no lock, so that it may be sent anywhere: by a finalizer too
+      that the garbage collector runs in the middle of this very module.
 """
 
 from collections import deque
 from typing import Any, Final
 
+from pykka.messages import (
+    _ActorStop,  # pyright: ignore[reportPrivateUsage]
+)
+
 from greenroom.supervision._future import Future
-from greenroom.supervision._threads import current, new_lock, thread_id
+from greenroom.supervision._threads import current, new_lock, new_recursive_lock
 from greenroom.supervision.errors import ActorFenced, BlockingInHandler, MailboxFull
 from greenroom.supervision.runtime import Executor
 from greenroom.supervision.spec import MailboxSpec, Overflow
 
 DROPPED: Final = "dropped by the mailbox's overflow policy"
+UNHANDLED: Final = "the actor ended before it was handled"
+SLACK: Final = 64
+"""So many messages below the bound the lock is taken, and the bound is exact: more than there are senders at once."""
 
 
 class Ask:
-    """A message whose sender waits for an answer."""
+    """A message whose sender waits for an answer. Without ``reply`` its handler has taken the answer over."""
 
     __slots__ = ("message", "reply")
 
     def __init__(self, message: Any, reply: Future[Any]) -> None:
         self.message = message
-        self.reply = reply
+        self.reply: Future[Any] | None = reply
+
+
+def is_stop(item: Any) -> bool:
+    """Whether an item is Pykka's request to stop after the messages that are there."""
+    return type(item.message if type(item) is Ask else item) is _ActorStop
 
 
 class Mailbox:
-    """Both lanes of one actor. `Cell` adds the life."""
+    """Both lanes of one actor."""
 
     __slots__ = (
         "control",
-        "epoch",
         "executor",
+        "idle",
         "lock",
         "policy",
-        "scheduled",
+        "roomy",
         "system",
         "terminated",
-        "thread",
         "user",
         "waiting",
+        "zombies",
     )
 
-    system: Any
     executor: Executor
 
-    def __init__(self, policy: MailboxSpec) -> None:
-        self.lock = new_lock()
+    def __init__(self, system: Any, policy: MailboxSpec) -> None:
+        # Re-entrant, because a finalizer may complete a future whose callback puts a control item in here.
+        self.lock = new_recursive_lock()
+        self.idle = new_lock()
+        self.system = system
+        self.zombies: dict[int, Any] = system.runtime.zombies
         self.policy = policy
+        self.roomy = policy.capacity - SLACK
         self.user: deque[Any] | None = None
         self.control: deque[Any] | None = None
-        self.waiting: deque[Any] | None = None
-        self.scheduled = False
+        self.waiting: deque[Future[None]] | None = None
         self.terminated = False
-        self.epoch = 0
-        self.thread = 0
+
+    @property
+    def path(self) -> str:
+        """Where the actor stands in its tree."""
+        raise NotImplementedError
 
     def run(self) -> None:
-        """Handle what is due; `Cell` knows how."""
+        """Handle what is due."""
         raise NotImplementedError
 
     def dead_letter(self, item: Any, why: str) -> None:
         """Account for a message that nobody will handle."""
         raise NotImplementedError
 
-    def put(self, item: Any) -> bool:  # noqa: C901 - one decision under one lock
+    def put(self, item: Any, timeout: float | None = None) -> bool:
         """Put a user message in; False if the actor is gone.
+
+        Args:
+            item: a message, or an `Ask`.
+            timeout: seconds to wait for room, where the policy is to block.
 
         Raises:
             MailboxFull: it is full, and its policy is to fail.
+            AskTimeout: no room within ``timeout``.
             BlockingInHandler: it is full, its policy is to block, and the sender must not block its thread.
             ActorFenced: the sender has been given up, and its messages are refused.
         """
-        self._refuse_zombies()
+        if self.zombies:
+            self.refuse_zombies()
+        if self.terminated:
+            return False
+        user = self.user
+        if user is None:
+            user = self._open()
+        if len(user) >= self.roomy:
+            return self._squeeze(user, item, timeout)
+        user.append(item)
+        if self.idle.acquire(False):
+            self.executor.submit(self)
+        if self.terminated:
+            self.bury()
+        return True
+
+    def put_control(self, item: Any) -> bool:
+        """Put a control item in; False if the actor is gone. Never waits for room, never fails."""
+        with self.lock:
+            if self.terminated:
+                return False
+            self.control_lane().append(item)
+        self.wake()
+        return True
+
+    def wake(self) -> None:
+        """Have a thread look at the mailbox, unless one is about to."""
+        if self.idle.acquire(False):
+            self.executor.submit(self)
+
+    def control_lane(self) -> deque[Any]:
+        """Return the control lane; it is there only while there is something in it. Under the lock."""
+        if self.control is None:
+            lane: deque[Any] = deque()  # a finalizer may run in this call, and be first
+            if self.control is None:
+                self.control = lane
+        return self.control
+
+    def _open(self) -> deque[Any]:
+        lane: deque[Any] = deque()
+        with self.lock:
+            if self.user is None:
+                self.user = lane
+            return self.user
+
+    def _squeeze(self, user: deque[Any], item: Any, timeout: float | None) -> bool:
+        """Put a message into a lane that is full, or nearly so."""
+        evicted = None
         while True:
-            evicted = gate = None
+            gate = None
             with self.lock:
                 if self.terminated:
                     return False
-                if self.user is None:
-                    self.user = deque()
-                if len(self.user) >= self.policy.capacity:
-                    evicted, gate = self._overflow(item)
-                if gate is None:
-                    if evicted is not item:
-                        self.user.append(item)
-                    if self.scheduled:
-                        wake = False
-                    else:
-                        wake = self.scheduled = True
+                if len(user) < self.policy.capacity or is_stop(item):
+                    user.append(item)
+                else:
+                    evicted, gate = self._overflow(user, item)
             if gate is None:
                 break
-            gate.acquire()
-        if wake:
-            self.executor.submit(self)
+            self._wait_for_room(gate, timeout)
+        self.wake()
         if evicted is not None:
             self.dead_letter(evicted, DROPPED)
         return True
 
-    def _overflow(self, item: Any) -> tuple[Any, Any]:
+    def _overflow(self, user: deque[Any], item: Any) -> tuple[Any, Future[None] | None]:
         """Decide for a full lane, under the lock: what is evicted, and what to wait for."""
-        assert self.user is not None
         match self.policy.overflow:
             case Overflow.DROP_OLDEST:
-                return self.user.popleft(), None
+                if is_stop(user[0]):  # nothing behind a stop will be handled by this incarnation anyway
+                    return item, None
+                user.append(item)
+                return user.popleft(), None
             case Overflow.DROP_NEWEST:
                 return item, None
             case Overflow.FAIL:
@@ -117,44 +184,48 @@ class Mailbox:
                 cell = current.cell
                 if cell is not None and not cell.may_block:
                     raise BlockingInHandler(cell.path, f"tell to {self.path!r}, whose full mailbox blocks")
-                gate = new_lock()
-                gate.acquire()
+                gate: Future[None] = Future(self.system.runtime, self.path)
                 if self.waiting is None:
                     self.waiting = deque()
                 self.waiting.append(gate)
                 return None, gate
 
-    def put_control(self, item: Any) -> bool:
-        """Put a control item in; False if the actor is gone. Never blocks, never fails."""
-        with self.lock:
-            if self.terminated:
-                return False
-            if self.control is None:
-                self.control = deque()
-            self.control.append(item)
-            if self.scheduled:
-                return True
-            self.scheduled = True
-        self.executor.submit(self)
-        return True
-
-    def _refuse_zombies(self) -> None:
-        zombies = self.system.runtime.zombies
-        if zombies and thread_id() in zombies:
-            raise ActorFenced("the sender")
+    def _wait_for_room(self, gate: Future[None], timeout: float | None) -> None:
+        try:
+            gate.get(timeout=timeout)
+            if self.zombies:
+                self.refuse_zombies()
+        except BaseException:
+            with self.lock:
+                if self.waiting is not None and gate in self.waiting:
+                    self.waiting.remove(gate)
+                else:
+                    self.release_waiting()  # it had been given the room: somebody else may have it
+            raise
 
     def release_waiting(self, *, everybody: bool = False) -> None:
         """Let one blocked sender try again (or all, at the end); under the lock."""
         while self.waiting:
-            self.waiting.popleft().release()
+            self.waiting.popleft().try_set(None)
             if not everybody:
                 return
+
+    def refuse_zombies(self) -> None:
+        """Raise `ActorFenced` in a thread that has been given up."""
+        if self.system.runtime.thread_id() in self.zombies:
+            cell = current.cell
+            raise ActorFenced("the sender" if cell is None else cell.path)
+
+    def bury(self) -> None:
+        """Make dead letters of what is left. Several threads may: each message is taken by one of them."""
+        user = self.user
+        while user:
+            try:
+                item = user.popleft()
+            except IndexError:
+                return
+            self.dead_letter(item, UNHANDLED)
 
     def depth(self) -> int:
         """How many user messages wait."""
         return len(self.user or ())
-
-    @property
-    def path(self) -> str:
-        """Where the actor stands in its tree."""
-        raise NotImplementedError

@@ -10,8 +10,9 @@ from pykka.messages import (
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
-from greenroom.supervision._life import RUNNING
 from greenroom.supervision._mailbox import Ask
+from greenroom.supervision._place import RUNNING, STATE_NAMES
+from greenroom.supervision._restart import Cause
 from greenroom.supervision.errors import ActorDead, SupervisionError
 
 A = TypeVar("A", bound=pykka.Actor)
@@ -84,6 +85,18 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         """Whether an incarnation has started and is not ending."""
         return self._cell.state == RUNNING
 
+    @property
+    def state_name(self) -> str:
+        """What the present incarnation is doing: new, starting, running, stopping or ended."""
+        return STATE_NAMES[self._cell.state]
+
+    def watch(self, callback: Callable[[int, Cause], None]) -> None:
+        """Call ``callback(incarnation, cause)`` once, on any thread, when the actor is gone for good.
+
+        For code that is no actor; actors use `Actor.monitor`. The callback may only enqueue.
+        """
+        self._cell.watch(self._cell.system.runtime.next_id(), callback, None)
+
     def tell(self, message: Any) -> None:
         """Send ``message``, without waiting.
 
@@ -124,7 +137,7 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             message: what to send. Errors listed in its ``errors`` attribute are answers; any other error is a
                 crash of the actor, and the asker gets `ActorCrashed`.
             block: whether to wait here; refused in handlers that share their thread.
-            timeout: seconds to wait.
+            timeout: seconds to wait for the answer, and before that for room in a full mailbox that blocks.
 
         Raises:
             ActorDead: it is gone, or ended before it came to the message (`ActorStopped`, `ActorFenced`).
@@ -132,9 +145,9 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             AskTimeout: no answer came in time.
         """
         cell = self._cell
-        future: Future[Any] = Future(cell.system.runtime, cell.path)
+        future: Future[Any] = Future(cell.system.runtime, cell)
         try:
-            if not cell.put(Ask(message, future)):
+            if not cell.put(Ask(message, future), timeout):
                 future.try_fail(ActorDead(cell.path))
         except SupervisionError as error:
             future.try_fail(error)
@@ -152,11 +165,14 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         A supervised actor ends normally by this: whether it is restarted is up to its restart type.
         """
         cell = self._cell
-        done: Future[bool] = Future(cell.system.runtime, cell.path)
-        asked: Future[Any] = Future(cell.system.runtime, cell.path)
+        done: Future[bool] = Future(cell.system.runtime, cell)
+        asked: Future[Any] = Future(cell.system.runtime, cell)
         asked.add_done_callback(lambda _: done.try_set(True))
-        if not cell.put(Ask(_ActorStop(), asked)):
-            done.try_set(False)
+        try:
+            if not cell.put(Ask(_ActorStop(), asked)):
+                done.try_set(False)
+        except SupervisionError as error:
+            done.try_fail(error)
         return done.get(timeout=timeout) if block else done
 
     def __eq__(self, other: object) -> bool:

@@ -18,7 +18,6 @@ from greenroom.supervision._family import (
 )
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
-from greenroom.supervision._place import STARTING
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Shutdown
 from greenroom.supervision.errors import BadSpec, ChildError, ChildNotFound, MaxChildren, StartFailed

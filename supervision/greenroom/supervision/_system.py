@@ -1,6 +1,8 @@
 """A system: one runtime, the roots that run on it, its observers, and an orderly end of all of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -9,15 +11,23 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
 from greenroom.supervision._log import get_logger
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision._restart import Shutdown
-from greenroom.supervision._threads import ThreadRuntime, new_lock
-from greenroom.supervision.errors import ActorStopped, AskTimeout, RuntimeClosed, StartFailed
+from greenroom.supervision._restart import Cause, Shutdown
+from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
+from greenroom.supervision.errors import (
+    ActorStopped,
+    AskTimeout,
+    BlockingInHandler,
+    RuntimeClosed,
+    StartFailed,
+)
 from greenroom.supervision.events import DeadLetter, SystemEvent
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
 
 A = TypeVar("A", bound=Actor)
+GIVE_UP_NS: Final = 1_000_000_000
+"""How long `ActorSystem.close` waits, past its timeout, for what it has fenced."""
 
 
 class ActorSystem:
@@ -34,7 +44,8 @@ class ActorSystem:
         self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
         self.dead_letters = 0
         self._roots: dict[Cell, Future[Any]] = {}
-        self._lock = new_lock()
+        # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
+        self._lock = new_recursive_lock()
         self._closed = False
 
     def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]:
@@ -76,11 +87,12 @@ class ActorSystem:
         )
         started: Future[Any] = Future(self.runtime, name)
         with self._lock:
-            if self._closed:
-                raise RuntimeClosed
-            self._roots[cell] = started
-        cell.start()
-        return cell.ref, started
+            if not self._closed:
+                self._roots[cell] = started
+                cell.start()  # in here, so that `stop` never meets one that was not asked to start yet
+                return cell.ref, started
+        cell.terminate()
+        raise RuntimeClosed
 
     def root_signal(self, cell: Cell, signal: ChildSignal) -> None:
         """Hear how a root fares: the machine calls this."""
@@ -122,16 +134,17 @@ class ActorSystem:
 
     def dead_letter(self, cell: Cell, item: Any, why: str) -> None:
         """Count a message that nobody will handle."""
-        self.dead_letters += 1
+        with self._lock:
+            self.dead_letters += 1
         if self.observers:
             self.emit(DeadLetter(path=cell.path, message=type(item).__name__, why=why))
 
     def crashed(self, cell: Cell, error: BaseException) -> None:
         """Log a crash, once, where it happened."""
-        get_logger().warning(
-            "actor.crashed", actor=cell.path, incarnation=cell.incarnation, error=type(error).__name__
-        )
-        get_logger().debug("actor.crash_traceback", actor=cell.path, exc_info=error)
+        log = get_logger(actor=cell.path, incarnation=cell.incarnation)
+        with suppress(Exception):  # the host's log handlers are guests as well
+            log.warning("actor.crashed", error=type(error).__name__)
+            log.debug("actor.crash_traceback", exc_info=error)
 
     def stop(self, timeout_ns: int | None = None) -> bool:
         """Stop all roots, newest first, each within its shutdown budget; true when none is left.
@@ -145,27 +158,56 @@ class ActorSystem:
             if cell is None:
                 return True
             gone: Future[None] = Future(self.runtime, cell.path)
-            cell.watch(self.runtime.next_id(), lambda *_, gone=gone: gone.try_set(None), None)  # type: ignore[misc]
-            if not cell.request_stop(Shutdown()):
-                self.root_signal(cell, ChildIgnored(child=cell.ref, incarnation=cell.incarnation))
+            cell.watch(self.runtime.next_id(), partial(_note, gone), None)
+            cell.request_stop(Shutdown())  # where it has ended already, the signal of that is on its way
             gone.get(timeout=None if timeout_ns is None else timeout_ns / 1e9)
 
+    def request_stop(self, ref: ActorRef[Any]) -> None:
+        """Ask an actor without a parent to stop within its shutdown budget; returns at once."""
+        ref._cell.request_stop(Shutdown())
+
+    def paths(self) -> list[str]:
+        """Return the paths of all actors that there are, parents first."""
+        with self._lock:
+            found = list(self._roots)
+        for cell in found:
+            found.extend(list(cell.children or ()))
+        return [cell.path for cell in found]
+
     def close(self, timeout_ns: int | None = None) -> None:
-        """Stop all roots and end the threads. Idempotent."""
+        """Stop all roots and end the threads. Idempotent.
+
+        Args:
+            timeout_ns: what is still there after that is fenced; None waits as long as the budgets are.
+
+        Raises:
+            BlockingInHandler: called by one of its own actors.
+        """
+        here = current.cell
+        if here is not None and here.system is self:
+            raise BlockingInHandler(here.path, "close() of its own system")
         with self._lock:
             if self._closed:
                 return
+            self._closed = True
         try:
             self.stop(timeout_ns)
         except AskTimeout:
-            with self._lock:
-                cells = list(self._roots)
-            for cell in cells:
-                cell.fence("the system was closed")
-        with self._lock:
-            self._closed = True
+            self._give_up()
         if self._owns_runtime:
             self.runtime.close()
+
+    def _give_up(self) -> None:
+        """Fence all that is left, the deepest first, and wait for what the machine then does by itself."""
+        with self._lock:
+            roots = list(self._roots)
+        found = list(roots)
+        for cell in found:
+            found.extend(list(cell.children or ()))
+        for cell in reversed(found):
+            cell.fence("the system was closed")
+        with suppress(AskTimeout):
+            self.stop(GIVE_UP_NS)
 
     def __enter__(self) -> Self:
         return self
@@ -174,6 +216,10 @@ class ActorSystem:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _note(gone: Future[None], _incarnation: int, _cause: Cause) -> None:
+    gone.try_set(None)
 
 
 _default: list[ActorSystem] = []
@@ -186,3 +232,12 @@ def default_system() -> ActorSystem:
         if not _default:
             _default.append(ActorSystem())
         return _default[0]
+
+
+def close_default_system() -> None:
+    """Close the system that `Actor.start` uses, if there is one; the next start makes a new one."""
+    with _default_lock:
+        systems = _default.copy()
+        _default.clear()
+    for system in systems:
+        system.close()

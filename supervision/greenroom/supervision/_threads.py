@@ -1,6 +1,7 @@
 """Real time and real threads: the one module that touches `time`, `threading` and `random`."""
 
 import _thread
+import contextlib
 import heapq
 import itertools
 import queue
@@ -29,11 +30,11 @@ class _Current(threading.local):
     """What this thread is doing: the cell whose handler it runs, if any."""
 
     cell: Any = None
-    actor: Any = None
 
 
 current: Final = _Current()
 new_lock = _thread.allocate_lock
+new_recursive_lock = threading.RLock
 thread_id = _thread.get_ident
 
 
@@ -42,6 +43,8 @@ class Waitable(Protocol):
 
     def add_done_callback(self, callback: Callable[[Any], None], /) -> None: ...
 
+    def remove_done_callback(self, callback: Callable[[Any], None], /) -> None: ...
+
     def done(self) -> bool: ...
 
 
@@ -49,8 +52,17 @@ def wait_on_thread(future: Waitable, timeout_s: float | None) -> bool:
     """Block this thread until ``future`` is done; return whether it is."""
     gate = new_lock()
     gate.acquire()
-    future.add_done_callback(lambda _: gate.release())
-    return gate.acquire(timeout=-1 if timeout_s is None else max(0.0, timeout_s))
+
+    def arrived(_: object) -> None:
+        gate.release()
+
+    future.add_done_callback(arrived)
+    try:
+        return gate.acquire(
+            timeout=-1 if timeout_s is None else min(max(0.0, timeout_s), threading.TIMEOUT_MAX)
+        )
+    finally:
+        future.remove_done_callback(arrived)
 
 
 class _Stop:
@@ -66,8 +78,9 @@ _STOP: Final = _Stop()
 class _Pool:
     """A queue of tasks and the threads that run them.
 
-    A thread that is abandoned (its task hangs) is replaced at once; should its task ever return, it sees
-    that it is no longer in ``_threads`` and ends.
+    A thread whose task hangs is first marked in the runtime's ``zombies``, by whoever gives it up and while its
+    task surely runs, then replaced by `abandon`. Whenever its task returns, it finds the mark: it ends if it has
+    been replaced, and goes on if it has not been yet, in which case `abandon` finds no mark and does nothing.
     """
 
     def __init__(self, name: str, threads: int, runtime: "ThreadRuntime") -> None:
@@ -76,7 +89,8 @@ class _Pool:
         self._name = name
         self._serial = itertools.count(1)
         self._threads: dict[int, threading.Thread] = {}
-        self._lock = new_lock()
+        self._lock = new_recursive_lock()
+        self._closed = False
         self.submit: Callable[[Task], None] = self._queue.put
         for _ in range(threads):
             self._add_thread()
@@ -85,65 +99,87 @@ class _Pool:
         thread = threading.Thread(
             target=self._loop, name=f"greenroom-{self._name}-{next(self._serial)}", daemon=True
         )
-        thread.start()
-        assert thread.ident is not None
-        with self._lock:
-            self._threads[thread.ident] = thread
+        with self._lock:  # the new thread waits for it, so that it is known before it does anything
+            thread.start()
+            self._threads[cast("int", thread.ident)] = thread
 
     def _loop(self) -> None:
         get = self._queue.get
         me = thread_id()
         zombies = self._runtime.zombies
+        with self._lock:
+            pass
         while True:
             task = get()
             if task is _STOP:
                 break
+            if (
+                zombies and me in zombies and self._was_replaced(me)
+            ):  # while it waited: `replace` cannot see that
+                self._queue.put(task)
+                return
             try:
                 task.run()
-            except BaseException:  # noqa: BLE001 - a bug of the machine must not cost the pool a thread
-                get_logger().error("runtime.task_failed", traceback=traceback.format_exc())
+            except BaseException as error:  # noqa: BLE001 - a bug of the machine must not cost the pool a thread
+                log_bug("runtime.task_failed", error)
             del task
-            if zombies and me in zombies:
-                zombies.pop(me, None)
-                self._runtime.freed(me)
+            if zombies and me in zombies and self._was_replaced(me):
                 return
         with self._lock:
             self._threads.pop(me, None)
-        self._runtime.ended(self, me)
+            last = not self._threads
+        if last:
+            self._runtime.ended(self)
+
+    def _was_replaced(self, me: int) -> bool:
+        with self._lock:
+            self._runtime.zombies.pop(me, None)
+            replaced = me not in self._threads
+        if replaced:
+            get_logger().info("runtime.zombie_returned", left=len(self._runtime.zombies))
+        return replaced
 
     def abandon(self, ident: int) -> bool:
         """Replace thread ``ident``; False if it is not one of this pool's."""
         with self._lock:
-            thread = self._threads.pop(ident, None)
-        if thread is None:
-            return False
-        self._runtime.zombies[ident] = thread
-        self._add_thread()
+            thread = self._threads.get(ident)
+            if thread is None:
+                return False
+            if ident in self._runtime.zombies:  # else its task has returned meanwhile
+                self._runtime.zombies[ident] = thread
+                del self._threads[ident]
+                if not self._closed:
+                    self._add_thread()
         return True
 
     def replace(self) -> None:
         """Give up all threads of this pool, which hang, and go on with others."""
-        for thread in self.threads():
-            assert thread.ident is not None
-            self.abandon(thread.ident)
+        with self._lock:
+            for thread in self.threads():
+                ident = cast("int", thread.ident)
+                self._runtime.zombies[ident] = thread
+                self.abandon(ident)
 
     def threads(self) -> list[threading.Thread]:
         with self._lock:
             return list(self._threads.values())
 
     def close(self) -> None:
-        for _ in self.threads():
-            self._queue.put(_STOP)
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(_STOP)
 
     def drain(self) -> None:
         """Run what is left over, in the calling thread: nobody's last message is lost."""
+        self.submit = _run_now
         while True:
             try:
                 task = self._queue.get_nowait()
             except queue.Empty:
                 return
             if task is not _STOP:
-                task.run()
+                _run_now(task)
 
 
 class _Shared:
@@ -152,7 +188,7 @@ class _Shared:
     __slots__ = ("submit",)
 
     def __init__(self, pool: _Pool) -> None:
-        self.submit = pool.submit
+        self.submit: Callable[[Task], None] = pool.submit
 
     def close(self) -> None:
         """Nothing: the runtime closes its pools."""
@@ -162,18 +198,13 @@ class _Shared:
 
 
 class _Handle:
-    """A timer's entry; ordered by due time, then by serial number."""
+    """A timer that can be cancelled."""
 
-    __slots__ = ("_owner", "callback", "due_ns", "serial")
+    __slots__ = ("_owner", "callback")
 
-    def __init__(self, owner: "_Clock", due_ns: int, serial: int, callback: Callable[[], None]) -> None:
+    def __init__(self, owner: "_Clock", callback: Callable[[], None]) -> None:
         self._owner = owner
-        self.due_ns = due_ns
-        self.serial = serial
         self.callback: Callable[[], None] | None = callback
-
-    def __lt__(self, other: "_Handle") -> bool:
-        return (self.due_ns, self.serial) < (other.due_ns, other.serial)
 
     def cancel(self) -> None:
         if self.callback is not None:
@@ -185,8 +216,9 @@ class _Clock:
     """One thread for all timers. Cancelled ones are thrown away in bulk, so that cancelling is cheap."""
 
     def __init__(self) -> None:
-        self._heap: list[_Handle] = []
-        self._condition = threading.Condition(threading.Lock())
+        self._heap: list[tuple[int, int, _Handle]] = []
+        # Due time and serial number come first, so that no Python code runs while the heap is being changed.
+        self._condition = threading.Condition()  # re-entrant, for finalizers
         self._serial = itertools.count()
         self._dead = 0
         self._closed = False
@@ -194,11 +226,11 @@ class _Clock:
         self._thread.start()
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> _Handle:
-        handle = _Handle(self, time.monotonic_ns() + max(0, delay_ns), next(self._serial), callback)
+        handle = _Handle(self, callback)
+        entry = (time.monotonic_ns() + max(0, delay_ns), next(self._serial), handle)
         with self._condition:
-            first = self._heap[0] if self._heap else None
-            heapq.heappush(self._heap, handle)
-            if first is None or handle.due_ns < first.due_ns:
+            heapq.heappush(self._heap, entry)
+            if self._heap[0] is entry:
                 self._condition.notify()
         return handle
 
@@ -206,7 +238,7 @@ class _Clock:
         self._dead += 1  # an estimate is enough: a lost count delays a clean-up
         if self._dead > 64 and self._dead * 2 > len(self._heap):  # noqa: PLR2004 - small heaps are not worth it
             with self._condition:
-                self._heap = [handle for handle in self._heap if handle.callback is not None]
+                self._heap = [entry for entry in self._heap if entry[2].callback is not None]
                 heapq.heapify(self._heap)
                 self._dead = 0
 
@@ -217,8 +249,9 @@ class _Clock:
                 return
             try:
                 callback()
-            except BaseException:  # noqa: BLE001 - a bug of the machine must not stop all timers
-                get_logger().error("runtime.timer_failed", traceback=traceback.format_exc())
+            except BaseException as error:  # noqa: BLE001 - a bug of the machine must not stop all timers
+                log_bug("runtime.timer_failed", error)
+            del callback
 
     def _next(self) -> Callable[[], None] | None:
         with self._condition:
@@ -226,11 +259,12 @@ class _Clock:
                 if not self._heap:
                     self._condition.wait()
                     continue
-                wait_ns = self._heap[0].due_ns - time.monotonic_ns()
-                if wait_ns > 0:
-                    self._condition.wait(wait_ns / 1e9)
+                due_ns, _, handle = self._heap[0]
+                wait_ns = due_ns - time.monotonic_ns()
+                if wait_ns > 0 and handle.callback is not None:
+                    self._condition.wait(min(wait_ns / 1e9, threading.TIMEOUT_MAX))
                     continue
-                handle = heapq.heappop(self._heap)
+                heapq.heappop(self._heap)
                 callback, handle.callback = handle.callback, None
                 if callback is not None:
                     return callback
@@ -238,7 +272,7 @@ class _Clock:
 
     def live(self) -> int:
         with self._condition:
-            return sum(handle.callback is not None for handle in self._heap)
+            return sum(entry[2].callback is not None for entry in self._heap)
 
     def close(self) -> None:
         with self._condition:
@@ -259,6 +293,9 @@ class ThreadRuntime:
 
     throughput: Final = THREAD_THROUGHPUT
     simulated: Final = False
+    thread_id = staticmethod(thread_id)
+    now_ns = staticmethod(time.monotonic_ns)
+    lock = staticmethod(new_lock)
 
     def __init__(
         self,
@@ -267,7 +304,7 @@ class ThreadRuntime:
         blocking_threads: int = BLOCKING_THREADS,
         seed: int | None = None,
     ) -> None:
-        self.zombies: dict[int, threading.Thread] = {}
+        self.zombies: dict[int, Any] = {}
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = _Clock()
@@ -279,10 +316,6 @@ class ThreadRuntime:
         }
         self._shared = {kind: _Shared(pool) for kind, pool in self._pools.items()}
         self._closed = False
-
-    def now_ns(self) -> int:
-        """Return monotonic time."""
-        return time.monotonic_ns()
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` on the timer thread after ``delay_ns``; it may only enqueue and return."""
@@ -301,28 +334,27 @@ class ThreadRuntime:
         """Return 1, 2, 3 ..."""
         return next(self._ids)
 
-    def lock(self) -> Any:
-        """Return a mutex."""
-        return new_lock()
-
     def wait(self, future: Waitable, timeout_ns: int | None) -> bool:
         """Block the calling thread until ``future`` is done; return whether it is."""
         return wait_on_thread(future, None if timeout_ns is None else timeout_ns / 1e9)
 
     def abandon(self, ident: int) -> None:
-        """Replace thread ``ident``, whose task hangs; whatever it still sends is refused."""
-        pools = [*self._pools.values(), *self._pinned]
-        if not any(pool.abandon(ident) for pool in pools):
-            get_logger().debug("runtime.thread_already_gone")
+        """Replace thread ``ident``, whose task hangs and which its caller has marked in ``zombies``."""
+        if not any(pool.abandon(ident) for pool in self._all_pools()):
+            mark = self.zombies.get(ident)
+            if not isinstance(
+                mark, threading.Thread
+            ):  # not one of ours: a closing thread that runs what is left
+                self.zombies.pop(ident, None)
 
-    def freed(self, _ident: int) -> None:
-        """A zombie's task has returned after all, and its thread has ended."""
-        get_logger().info("runtime.zombie_returned", left=len(self.zombies))
-
-    def ended(self, pool: _Pool, _ident: int) -> None:
-        """A pool's thread ended in order."""
+    def ended(self, pool: _Pool) -> None:
+        """A pool's last thread has ended in order."""
         with self._lock:
             self._pinned.pop(pool, None)
+
+    def _all_pools(self) -> list[_Pool]:
+        with self._lock:
+            return [*self._pools.values(), *self._pinned]
 
     def zombie_stacks(self) -> dict[str, str]:
         """Return the stack of each thread that was given up, by thread name."""
@@ -330,7 +362,7 @@ class ThreadRuntime:
         return {
             thread.name: "".join(traceback.format_stack(frames[ident]))
             for ident, thread in list(self.zombies.items())
-            if ident in frames
+            if ident in frames and isinstance(thread, threading.Thread)
         }
 
     def live_timers(self) -> int:
@@ -347,22 +379,29 @@ class ThreadRuntime:
         if self._closed:
             return
         self._closed = True
-        pools = [*self._pools.values(), *self._pinned]
-        mine = threading.current_thread()
+        pools = self._all_pools()
+        threads = [thread for pool in pools for thread in pool.threads()]
         for pool in pools:
-            threads = pool.threads()
             pool.close()
-            for thread in threads:
-                if thread is not mine:
-                    thread.join(JOIN_S)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(JOIN_S)
         self._clock.close()
-        for pool in pools:
-            pool.submit = _run_now
-            pool.drain()
         for shared in self._shared.values():
             shared.submit = _run_now
+        for pool in pools:
+            pool.drain()
 
 
 def _run_now(task: Task) -> None:
     """Stand in for a closed executor: a late message is turned into a dead letter by its sender's thread."""
-    task.run()
+    try:
+        task.run()
+    except BaseException as error:  # noqa: BLE001 - as on a thread of the pool
+        log_bug("runtime.task_failed", error)
+
+
+def log_bug(event: str, error: BaseException) -> None:
+    """Log what should not have happened; the host's log handlers may fail themselves."""
+    with contextlib.suppress(Exception):
+        get_logger().error(event, traceback="".join(traceback.format_exception(error)))

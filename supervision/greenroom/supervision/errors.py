@@ -65,6 +65,18 @@ class ActorFenced(ActorDead):
     _what = "was fenced before it answered; the message may have been handled in part"
 
 
+class ActorEnding(SupervisionError, RuntimeError):
+    """The actor is ending and cannot start children any more: it could not see them through.
+
+    Attributes:
+        actor: its name.
+    """
+
+    def __init__(self, actor: str) -> None:
+        self.actor = actor
+        super().__init__(f"actor {actor!r} is ending; it cannot start children any more")
+
+
 class ActorCrashed(SupervisionError, RuntimeError):
     """The actor crashed while it handled the message; a supervisor may have restarted it since.
 

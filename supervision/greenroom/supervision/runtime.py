@@ -74,6 +74,10 @@ class Runtime(Protocol):
         """Return a shared executor, or a new one for `Dispatcher.PINNED`; ``name`` names its thread."""
         ...
 
+    def thread_id(self) -> int:
+        """Return a number that this thread has and no other that is alive. Simulated: one for each step."""
+        ...
+
     def next_id(self) -> int:
         """Return 1, 2, 3 ...: unique within this runtime."""
         ...

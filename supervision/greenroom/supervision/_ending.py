@@ -1,0 +1,279 @@
+"""How an incarnation ends: stopped, crashed, or fenced.
+
+Laws:
+    - at most one thread runs a cell. Who runs it holds the ``epoch`` it began with, and each step of the
+      machine compares epochs under ``lock``. A fence raises the epoch and marks the thread, in one step: the
+      thread that hangs in foreign code is refused when it comes back, however late;
+    - a request aims at an incarnation. One that comes late does not hit the next;
+    - an incarnation ends in this order: its timers are cancelled, its monitors dropped, its children stopped in
+      reverse order, its ``on_stop`` run, its open asks answered, its watchers told, then its parent;
+    - however its end begins, it has the shutdown budget for it, and is fenced past that;
+    - the next incarnation starts only when the parent says so, thus only after all of that.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._place import (
+    DOWN,
+    ENDED,
+    RUNNING,
+    STARTING,
+    STOPPING,
+    Place,
+    answer_stops,
+)
+from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
+from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
+from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
+from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+
+
+class Ending(Place):
+    """A place whose incarnations end in order."""
+
+    __slots__ = ("epoch", "given_up", "thread")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.epoch = 0
+        self.thread = 0
+        self.given_up: dict[int, tuple[Incarnation, Any]] | None = None
+
+    # -- asked for -----------------------------------------------------------------------------------------
+
+    def request_stop(self, cause: Cause) -> bool:
+        """Ask for an orderly end within the shutdown budget.
+
+        A budget of 0 fences at once; None waits for ever.
+
+        Returns:
+            Whether its end is still to come, and the parent to hear of it.
+        """
+        if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
+            return True
+        with self.lock:
+            if self.terminated or self.state == DOWN:
+                return False
+            if self.state == ENDED:
+                return True
+            life = self.life
+            self._arm_stop_timer(life)
+        return self.put_control((Ending._stop, life, cause))
+
+    def _arm_stop_timer(self, life: Incarnation) -> None:
+        """Begin the shutdown budget, unless it has begun; under the lock."""
+        if life.stop_timer is None and self.shutdown_ns:
+            why = f"did not stop within its {self.shutdown_ns / 1e6:g} ms"
+            expired = partial(self.fence, why, life)
+            life.stop_timer = self.system.runtime.call_later(self.shutdown_ns, expired)
+
+    def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
+        """Give the present incarnation up, wherever its thread is. Any thread may call it.
+
+        Args:
+            reason: why.
+            life: which incarnation; None takes the present one.
+            if_starting: only if it has not started yet.
+
+        Returns:
+            False if there is no such incarnation to give up.
+        """
+        with self.lock:
+            now = self.life
+            if self.state in (DOWN, ENDED) or life not in (None, now):
+                return False
+            if if_starting and self.state > STARTING:
+                return False
+            self.epoch += 1
+            thread, self.thread = self.thread, 0
+            now.fenced = True
+            if thread:
+                self.zombies.setdefault(thread, self.name)
+                if self.given_up is None:
+                    self.given_up = {}
+                self.given_up[thread] = (now, now.actor)
+            idle = None if thread or now.cleaned else now.actor
+            asking, now.asking = now.asking, None
+            self.control_lane().appendleft((Ending._fenced, now, (reason, idle)))
+        if thread:
+            self.system.runtime.abandon(thread)
+            self.executor.submit(self)  # in the place of the thread that was given up
+        else:
+            self.wake()
+        if asking is not None and asking.reply is not None:
+            asking.reply.try_fail(ActorFenced(self.path, now.number))
+        return True
+
+    # -- begun -----------------------------------------------------------------------------------------------
+
+    def put_end(self, life: Incarnation, cause: Cause) -> None:
+        """Have the actor, whose handler runs, end next."""
+        with self.lock:
+            if self.zombies:
+                self.refuse_zombies()
+            self.control_lane().appendleft((Ending._stop, life, cause))
+        self.wake()
+
+    def _stop(self, life: Incarnation, cause: Cause, epoch: int) -> None:
+        if life is self.life:
+            self.begin_end(cause, life, epoch)
+
+    def _fenced(self, life: Incarnation, detail: tuple[str, Any], epoch: int) -> None:
+        reason, idle = detail
+        if life is not self.life or self.state in (DOWN, ENDED):
+            return
+        if self.system.observers:
+            self.system.emit(ActorFencedEvent(path=self.path, incarnation=life.number, reason=reason))
+        failure = ActorFenced(self.path, life.number)
+        failure.add_note(reason)
+        again = self.state == STOPPING
+        self._enter_end(life, epoch, FailedToStart(failure) if self.state <= STARTING else Fenced(reason))
+        life.cleaned = True
+        life.fail_deferred(failure)
+        self._release(idle)
+        if again:
+            for child in list(self.children or ()):
+                child.fence("its parent was given up")
+        self._advance_end(life, epoch)
+
+    def release_given_up(self, thread: int) -> None:
+        """Let the actor in whose code a fence cut this thread off release what it holds."""
+        life, actor = (self.given_up or {}).pop(thread, (None, None))
+        if life is not None:
+            self._release(actor or life.actor)
+
+    def _release(self, actor: Any) -> None:
+        if actor is None:
+            return
+        try:
+            actor.on_given_up()
+        except SupersededError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
+            self.system.crashed(self, error)
+
+    def begin_end(self, cause: Cause, life: Incarnation, epoch: int, *, ignored: bool = False) -> None:
+        """Begin an orderly end. Of one that was ignored nothing is to be cleaned up but its children."""
+        if self.state >= STOPPING:
+            return
+        early = self.state < RUNNING and not ignored
+        self._enter_end(life, epoch, FailedToStart(ActorStopped(self.path)) if early else cause)
+        life.ignored = ignored
+        life.cleaned = life.cleaned or ignored or life.actor is None
+        self._advance_end(life, epoch)
+
+    def crash(self, error: BaseException, life: Incarnation, epoch: int) -> None:
+        """End this incarnation because of ``error``; ``on_failure`` runs first."""
+        if isinstance(error, SupersededError):
+            raise error
+        if self.epoch != epoch:
+            raise SupersededError
+        starting = self.state <= STARTING
+        ending = self.state >= STOPPING  # on_stop raised
+        if not ending:
+            self._enter_end(life, epoch, FailedToStart(error) if starting else Crashed(error))
+            life.cleaned = True
+        self.system.crashed(self, error)
+        if ending:
+            return
+        if self.system.observers:
+            text = f"{type(error).__name__}: {error}"
+            self.system.emit(ActorCrashedEvent(path=self.path, incarnation=life.number, error=text))
+        if life.actor is not None:
+            try:
+                life.actor.on_failure(type(error), error, error.__traceback__)
+            except SupersededError:
+                raise
+            except BaseException as second:  # noqa: BLE001 - as above
+                self.system.crashed(self, second)
+        self._advance_end(life, epoch)
+
+    def foreign(self, life: Incarnation, epoch: int, function: Callable[..., Any], *args: Any) -> None:
+        """Run the actor's code outside of a message; an error is its crash."""
+        try:
+            function(*args)
+        except BaseException as error:  # noqa: BLE001 - as above
+            self.crash(error, life, epoch)
+
+    def _enter_end(self, life: Incarnation, epoch: int, cause: Cause) -> None:
+        """Go to ``stopping`` in one step, unless this thread has been superseded."""
+        with self.lock:
+            if self.epoch != epoch:
+                raise SupersededError
+            self.state = STOPPING
+            life.cause = cause
+            self._arm_stop_timer(life)
+            # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
+            life.to_stop = list(self.children or ())
+        life.cancel_start_timer()
+        life.drop_timers_and_monitors()
+
+    # -- gone through ------------------------------------------------------------------------------------------
+
+    def hear_child(self, life: Any, signal: ChildSignal, epoch: int) -> None:  # noqa: ARG002 - as all control items
+        """Hear how a child fares; while stopping, go on with the end."""
+        child = signal.child._cell
+        if child not in (self.children or ()):
+            return
+        started = isinstance(signal, ChildStarted)
+        if not started:
+            child.known_to_be_down()
+        if self.state != STOPPING:
+            self.foreign(self.life, epoch, self.life.actor.on_child, signal)
+        elif not started:
+            self.forget(child)
+            if not (self.together and self.children):
+                self._advance_end(self.life, epoch)
+
+    def _advance_end(self, life: Incarnation, epoch: int) -> None:
+        """Stop the next child; when there is none left, finish."""
+        left = life.to_stop
+        while left:
+            child = left[-1]
+            if child in (self.children or ()) and child.request_stop(Shutdown()) and not self.together:
+                return
+            left.pop()
+            if child.state == DOWN:
+                self.forget(child)
+        if self.children:
+            return
+        if not life.cleaned:
+            life.cleaned = True
+            self.foreign(life, epoch, life.actor.on_stop)
+        self._finish_end(life, epoch)
+
+    def _finish_end(self, life: Incarnation, epoch: int) -> None:
+        with self.lock:
+            if self.epoch != epoch:
+                raise SupersededError
+            self.state = ENDED
+            life.actor = None
+            watches = self.watches_of(life.number)
+        life.cancel_stop_timer()
+        cause = life.cause or Normal()
+        life.fail_deferred(self._answer_at_end(cause, life))
+        for watch in watches:
+            watch.callback(life.number, cause)
+        if self.system.observers:
+            self.system.emit(ActorEnded(path=self.path, incarnation=life.number, cause=cause))
+        self.tell_parent(self._signal(cause, life))
+        answer_stops(life)
+
+    def _signal(self, cause: Cause, life: Incarnation) -> ChildSignal:
+        if isinstance(cause, FailedToStart):
+            return ChildFailed(child=self.ref, incarnation=life.number, error=cause.exception)
+        if life.ignored:
+            return ChildIgnored(child=self.ref, incarnation=life.number)
+        return ChildEnded(child=self.ref, incarnation=life.number, cause=cause)
+
+    def _answer_at_end(self, cause: Cause, life: Incarnation) -> BaseException:
+        match cause:
+            case Crashed(exception=error) | FailedToStart(exception=error):
+                return ActorCrashed(self.path, life.number, error)
+            case Fenced():
+                return ActorFenced(self.path, life.number)
+            case Normal() | Shutdown():
+                return ActorStopped(self.path)

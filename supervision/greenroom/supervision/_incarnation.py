@@ -1,0 +1,139 @@
+"""What belongs to one incarnation of an actor, and is over with it: the object, its timers, monitors and open answers.
+
+A thread that was given up goes on with the record of *its* incarnation. So whatever it still does there, between
+whichever two steps it was cut off, cannot touch the next one.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from greenroom.supervision._future import Future
+from greenroom.supervision._mailbox import Ask
+from greenroom.supervision._restart import Cause
+
+if TYPE_CHECKING:
+    from greenroom.supervision._cell import Cell
+    from greenroom.supervision._place import Place
+
+
+class SupersededError(BaseException):
+    """Unwinds a thread whose cell was fenced while it was in foreign code. Never seen outside the machine."""
+
+
+class Incarnation:
+    """One incarnation of one cell."""
+
+    __slots__ = (
+        "actor",
+        "asking",
+        "cause",
+        "cleaned",
+        "deferred",
+        "fenced",
+        "ignored",
+        "monitors",
+        "number",
+        "start_timer",
+        "stop_timer",
+        "stops",
+        "timers",
+        "to_stop",
+    )
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.actor: Any = None
+        self.asking: Ask | None = None
+        """The ask being handled; changed under the cell's lock only."""
+        self.cause: Cause | None = None
+        self.cleaned = False
+        """Whether the actor's ``on_stop`` is not to be run (any more)."""
+        self.ignored = False
+        self.fenced = False
+        # Dictionaries as sets, because their order does not depend on addresses: a simulation can be repeated.
+        self.deferred: dict[Future[Any], None] | None = None
+        self.monitors: dict[int, Place] | None = None
+        self.timers: dict[OwnTimer, None] | None = None
+        self.stops: list[Future[Any]] | None = None
+        self.to_stop: list[Any] | None = None
+        self.start_timer: Any = None
+        self.stop_timer: Any = None
+
+    def keep_open(self, reply: Future[Any]) -> None:
+        """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""
+        if self.deferred is None:
+            self.deferred = {}
+        deferred = self.deferred
+        deferred[reply] = None
+        reply.add_done_callback(lambda done: deferred.pop(done, None) and None)
+
+    def fail_deferred(self, error: BaseException) -> None:
+        """Answer what was to be answered later."""
+        deferred, self.deferred = self.deferred, None
+        for reply in tuple(deferred or ()):
+            reply.try_fail(error)
+
+    def drop_timers_and_monitors(self) -> None:
+        """Cancel all its timers, and take its monitors back. Idempotent."""
+        monitors, self.monitors = self.monitors, None
+        for key, target in tuple((monitors or {}).items()):
+            target.unwatch(key)
+        timers, self.timers = self.timers, None
+        for timer in tuple(timers or ()):
+            timer.cancel()
+
+    def cancel_start_timer(self) -> None:
+        """It has started, or is ending."""
+        timer, self.start_timer = self.start_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def cancel_stop_timer(self) -> None:
+        """It has ended."""
+        timer, self.stop_timer = self.stop_timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+class Watch:
+    """Somebody wants to be told once when a cell, or one incarnation of it, is over."""
+
+    __slots__ = ("callback", "incarnation")
+
+    def __init__(self, callback: Callable[[int, Cause], None], incarnation: int | None) -> None:
+        self.callback = callback
+        self.incarnation = incarnation
+
+
+class OwnTimer:
+    """A timer of one incarnation of one actor. Cancelled is cancelled, even if it was due already."""
+
+    __slots__ = ("_args", "_cell", "_function", "_life", "handle")
+
+    def __init__(
+        self, cell: "Cell", life: Incarnation, function: Callable[..., None], args: tuple[Any, ...]
+    ) -> None:
+        self._cell = cell
+        self._life = life
+        self._function: Callable[..., None] | None = function
+        self._args = args
+        self.handle: Any = None
+
+    def due(self) -> None:
+        """Called by the runtime's timer: only enqueue."""
+        self._cell.put_continuation(self._life, self._fire, ())
+
+    def _fire(self) -> None:
+        function, self._function = self._function, None
+        if self._life.timers is not None:
+            self._life.timers.pop(self, None)
+        if function is not None:
+            function(*self._args)
+
+    def cancel(self) -> None:
+        """Do not call it any more."""
+        self._function = None
+        if self.handle is not None:  # else a fence is faster than `Cell.after`, whose thread was given up
+            self.handle.cancel()
+        if self._life.timers is not None:
+            self._life.timers.pop(self, None)

@@ -1,0 +1,240 @@
+"""A place in the tree: what is lasting about an actor. Its name, mailbox, ref and monitors outlive incarnations.
+
+| state    | means                                                                              |
+|----------|------------------------------------------------------------------------------------|
+| down     | there is no incarnation, and the parent knows: never started, ignored, or in back-off |
+| new      | the next incarnation is to start                                                   |
+| starting | its constructor or ``on_start`` runs, or it has not acknowledged yet                |
+| running  | it handles messages                                                                |
+| stopping | it handles signals only; its children end, then ``on_stop`` runs                    |
+| ended    | all of it is over, and the parent is being told                                    |
+
+Laws:
+    - a place is ``terminated`` once, after its last incarnation is over: its ref is dead from then on;
+    - each watch is told once: when its incarnation is over, or when the place is terminated.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from greenroom.supervision._incarnation import Incarnation, Watch
+from greenroom.supervision._mailbox import Mailbox
+from greenroom.supervision._restart import Cause, Shutdown
+from greenroom.supervision.errors import ActorEnding, ChildRunning
+from greenroom.supervision.runtime import Dispatcher
+from greenroom.supervision.signals import ChildSignal, ChildStarted
+from greenroom.supervision.spec import MailboxSpec
+
+DOWN: Final = 0
+NEW: Final = 1
+STARTING: Final = 2
+RUNNING: Final = 3
+STOPPING: Final = 4
+ENDED: Final = 5
+STATE_NAMES: Final = ("down", "new", "starting", "running", "stopping", "ended")
+
+
+NOBODY: Final = Incarnation(0)
+"""Before the first."""
+
+
+class Place(Mailbox):
+    """One actor's place in the tree."""
+
+    __slots__ = (
+        "actor_class",
+        "args",
+        "children",
+        "dispatcher",
+        "incarnation",
+        "kwargs",
+        "life",
+        "name",
+        "parent",
+        "ref",
+        "shutdown_ns",
+        "start_ns",
+        "state",
+        "together",
+        "watches",
+    )
+
+    def __init__(
+        self,
+        system: Any,
+        parent: "Place | None",
+        name: str,
+        actor_class: type[Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        dispatcher: Dispatcher,
+        mailbox: MailboxSpec,
+        shutdown_ns: int | None,
+        start_ns: int | None,
+    ) -> None:
+        super().__init__(system, mailbox)
+        self.parent = parent
+        self.name = name
+        self.actor_class = actor_class
+        self.args = args
+        self.kwargs = kwargs
+        self.dispatcher = dispatcher
+        self.shutdown_ns = shutdown_ns
+        self.start_ns = start_ns
+        self.executor = system.runtime.executor(dispatcher, name)
+        self.state = DOWN
+        self.incarnation = 0
+        self.life = NOBODY
+        self.ref: Any = None
+        self.children: dict[Any, None] | None = None
+        self.watches: dict[int, Watch] | None = None
+        self.together = False
+
+    @property
+    def path(self) -> str:
+        """Its name and those above it: ``session/rooms/room:lobby``."""
+        return self.name if self.parent is None else f"{self.parent.path}/{self.name}"
+
+    @property
+    def may_block(self) -> bool:
+        """Whether its handlers may block their thread."""
+        return self.dispatcher is not Dispatcher.POOL and not self.system.runtime.simulated
+
+    @property
+    def actor(self) -> Any:
+        """The present incarnation's object, if there is one."""
+        return self.life.actor
+
+    def is_starting(self, life: Incarnation) -> bool:
+        """Whether ``life`` has not acknowledged its start yet."""
+        return life is self.life and self.state == STARTING
+
+    def begin(self, life: Incarnation, detail: None, epoch: int) -> None:
+        """Start ``life``; `Cell` knows how."""
+        raise NotImplementedError
+
+    def hear_child(self, life: Any, signal: ChildSignal, epoch: int) -> None:
+        """Hear how a child fares; `Ending` knows what follows."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the next incarnation. It is queued behind whatever the last one left to do.
+
+        Raises:
+            ChildRunning: there is one.
+        """
+        with self.lock:
+            if self.terminated:
+                return
+            if self.state != DOWN:
+                raise ChildRunning(self.name)
+            self.incarnation += 1
+            self.life = Incarnation(self.incarnation)
+            self.state = NEW
+            self.control_lane().append((type(self).begin, self.life, None))
+        self.wake()
+
+    def tell_parent(self, signal: ChildSignal) -> None:
+        """Say how it fares. Who has no parent any more ends for good by itself."""
+        if self.parent is None:
+            self.system.root_signal(self, signal)
+        elif not self.parent.put_control((type(self.parent).hear_child, None, signal)) and not isinstance(
+            signal, ChildStarted
+        ):
+            self.terminate()
+
+    def known_to_be_down(self) -> None:
+        """Note that the parent has heard of the end: it may start the next incarnation, or let go of this."""
+        with self.lock:
+            if self.state == ENDED:
+                self.state = DOWN
+
+    def adopt(self, child: "Place") -> None:
+        """Take ``child`` in and start it.
+
+        Raises:
+            ActorEnding: this actor is ending, and could not see its child through.
+            ActorFenced: the calling thread has been given up.
+        """
+        try:
+            with self.lock:
+                if self.zombies:
+                    self.refuse_zombies()
+                if self.state not in (STARTING, RUNNING):
+                    raise ActorEnding(self.path)  # noqa: TRY301 - the state is only certain under the lock
+                if self.children is None:
+                    self.children = {}
+                self.children[child] = None
+        except BaseException:
+            child.terminate()
+            raise
+        child.start()
+
+    def forget(self, child: "Place") -> None:
+        """Let go of a child that is down: its ref is dead from now on.
+
+        Raises:
+            ChildRunning: it is not down.
+        """
+        if child.state != DOWN:
+            raise ChildRunning(child.name)
+        if self.children is not None:
+            self.children.pop(child, None)
+        child.terminate()
+
+    def watch(self, key: int, callback: Callable[[int, Cause], None], incarnation: int | None) -> None:
+        """Call ``callback(incarnation, cause)`` once: when the place is terminated, or that incarnation is over."""
+        with self.lock:
+            if not self._is_over(incarnation):
+                if self.watches is None:
+                    self.watches = {}
+                self.watches[key] = Watch(callback, incarnation)
+                return
+            which = self.incarnation if incarnation is None else incarnation
+            cause = self.life.cause if which == self.incarnation else None
+        callback(which, cause or Shutdown("it was over before it was watched"))
+
+    def _is_over(self, incarnation: int | None) -> bool:
+        if self.terminated:
+            return True
+        if incarnation is None or incarnation > self.incarnation:
+            return False
+        return incarnation < self.incarnation or self.state in (DOWN, ENDED)
+
+    def unwatch(self, key: int) -> None:
+        """Forget a watch; harmless if it has been told."""
+        with self.lock:
+            if self.watches is not None:
+                self.watches.pop(key, None)
+
+    def watches_of(self, incarnation: int) -> list[Watch]:
+        """Take out who watches one incarnation; under the lock."""
+        if not self.watches:
+            return []
+        keys = [key for key, watch in self.watches.items() if watch.incarnation == incarnation]
+        return [self.watches.pop(key) for key in keys]
+
+    def terminate(self) -> None:
+        """End for good: answer what still waits, tell who still watches, give the thread back."""
+        with self.lock:
+            if self.terminated:
+                return
+            self.terminated = True
+            self.state = DOWN
+            watches, self.watches = self.watches, None
+            life = self.life
+            if self.waiting:
+                self.release_waiting(everybody=True)
+        self.bury()
+        for watch in (watches or {}).values():
+            watch.callback(self.incarnation, life.cause or Shutdown())
+        answer_stops(life)
+        self.executor.close()
+
+
+def answer_stops(life: Incarnation) -> None:
+    """Tell those who asked this incarnation to stop that it has."""
+    stops, life.stops = life.stops, None
+    for reply in stops or ():
+        reply.try_set(None)
