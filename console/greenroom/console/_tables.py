@@ -32,7 +32,7 @@ class EndReport:
         yield Text()
         yield processors_table(facts.processors, wide=wide)
         yield Text()
-        yield verdicts_table(facts.verdicts)
+        yield verdicts_table(facts.verdicts, wide=wide)
         for leftover in facts.leftovers:
             yield Text(f"left over: {leftover}", style=TERMINAL_STYLES[Tone.BAD])
         for fault in facts.unplayed:
@@ -99,8 +99,8 @@ def processors_table(processors: Sequence[ProcessorSnapshot], *, wide: bool) -> 
     return table
 
 
-def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
-    """Per law: whether it held, and what was found."""
+def verdicts_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
+    """Per law: whether it held, and what was found; where there is little room, only if it did not hold."""
     titles = [f"{verdict.law}. {verdict.title}" for verdict in verdicts]
     table = _table("law", titles, wide=True)
     table.add_column("held", no_wrap=True)
@@ -111,7 +111,10 @@ def verdicts_table(verdicts: Sequence[Verdict]) -> Table:
         table.add_row(
             title,
             Text(f"{MARKS[tone]} {word}", style=TERMINAL_STYLES[tone]),
-            Text(verdict.detail or NOTHING, style="dim" if verdict.held else ""),
+            Text(
+                (verdict.detail or NOTHING) if wide or not verdict.held else "",
+                style="dim" if verdict.held else "",
+            ),
         )
     return table
 
