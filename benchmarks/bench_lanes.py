@@ -91,6 +91,9 @@ class Worker:
         while (task := get()) is not None:
             task.run()
 
+    def replace(self) -> None:
+        raise NotImplementedError
+
     def close(self) -> None:
         self._tasks.put(None)
         self._thread.join()
@@ -109,7 +112,7 @@ def host(placement: Placement) -> Host:
     def on_fault(epoch: int, error: BaseException) -> None:
         raise AssertionError(epoch) from error
 
-    return host_for(spec, runtime=BenchRuntime(), wait=True, on_fault=on_fault)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    return host_for(spec, runtime=BenchRuntime(), wait=True, on_fault=on_fault, on_late_return=print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 def direct_ns(given: list[Frame]) -> float:

@@ -13,6 +13,7 @@ from greenroom.actors.processors import (
     AudioProcessor,
     OnFault,
     Placement,
+    Processor,
     ProcessorSpec,
     Reason,
 )
@@ -49,15 +50,21 @@ class ManualExecutor:
         self.name = name
         self.tasks: deque[Task] = deque()
         self.closed = False
+        self.running = False
 
     def submit(self, task: Task) -> None:
         assert not self.closed, f"submitted to {self.name} after close"
         self.tasks.append(task)
 
     def step(self) -> bool:
-        if not self.tasks:
+        """Run one task, unless its one thread is busy: this is called from inside a task."""
+        if not self.tasks or self.running:
             return False
-        self.tasks.popleft().run()
+        self.running = True
+        try:
+            self.tasks.popleft().run()
+        finally:
+            self.running = False
         return True
 
     def drain(self) -> None:
@@ -66,6 +73,9 @@ class ManualExecutor:
 
     def close(self) -> None:
         self.closed = True
+
+    def replace(self) -> None:
+        self.running = False
 
 
 class ManualRuntime:
@@ -105,6 +115,7 @@ class ManualRuntime:
     def advance(self, by_ns: int) -> None:
         """Let time pass; timers fire when they are due, and what they submit is run."""
         until_ns = self.clock_ns + by_ns
+        self.drain()
         while True:
             due = [timer for timer in self.timers if timer.callback is not None and timer.at_ns <= until_ns]
             if not due:
@@ -197,6 +208,7 @@ class Stage:
         self.runtime = ManualRuntime()
         self.worker = ManualExecutor()
         self.faults: list[tuple[int, BaseException]] = []
+        self.returned: list[Processor] = []
         spec = ProcessorSpec(
             name="puppet", factory=Puppet, placement=placement, on_fault=on_fault, capacity_frames=capacity
         )
@@ -205,6 +217,7 @@ class Stage:
             runtime=cast("Runtime", self.runtime),
             wait=wait,
             on_fault=lambda epoch, error: self.faults.append((epoch, error)),
+            on_late_return=self.returned.append,
         )
         self.puppet = Puppet()
 

@@ -307,6 +307,39 @@ def test_a_revoked_call_comes_out_late_and_its_end_is_thrown_away(raises: bool) 
     assert stage.faults == []
 
 
+@BOTH
+def test_the_return_of_a_revoked_call_is_told(placement: Placement) -> None:
+    """So that its processor can be closed then, and not under the running call."""
+    stage = Stage(placement=placement)
+    lane, out = stage.lane()
+    stage.install()
+
+    def plan(_: Frame) -> None:
+        stage.host.revoke(Reason.WARMING)
+        assert stage.host.calling(stage.puppet)
+        assert stage.returned == []
+
+    stage.puppet.plan = plan
+    lane.send(frame(0))
+    stage.worker.drain()
+    assert stage.returned == [stage.puppet]
+    assert not stage.host.calling(stage.puppet)
+    stage.watch()
+    assert out.bypasses == {Reason.LATE: 1}
+
+
+def test_an_idle_processor_is_not_being_called() -> None:
+    """Nobody waits for a return that will not come."""
+    stage = Stage(placement=Placement.INLINE)
+    lane, _ = stage.lane()
+    stage.install()
+    lane.send(frame(0))
+    stage.host.revoke(Reason.WARMING)
+    assert not stage.host.calling(stage.puppet)
+    with stage.host.exclusive():
+        assert stage.returned == []
+
+
 def test_lanes_take_turns() -> None:
     """One that always has frames does not keep another waiting for more than a turn."""
     stage = Stage()

@@ -132,6 +132,4 @@ def host_for(
             is free now, and nothing calls it any more.
     """
     kind = InlineHost if spec.placement is Placement.INLINE else ThreadHost
-    return kind(
-        spec, runtime=runtime, wait=wait, on_fault=on_fault, on_late_return=on_late_return
-    )
+    return kind(spec, runtime=runtime, wait=wait, on_fault=on_fault, on_late_return=on_late_return)

@@ -66,15 +66,15 @@ class InlineLane(QueuedLane):
                 else:
                     result = guarded(result, frame)
         except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
-            self._stop(epoch, frame, Reason.FAULT, error)
+            self._fail(epoch, frame, error)
             return
+        gate.free.append(None)
+        if gate.waiting:
+            gate.wake()
         if result is None or epoch.revoked:
             self._stop(epoch, frame, Reason.DISABLED if result is None else Reason.LATE)
             return
         self.processed += 1
-        gate.free.append(None)
-        if gate.waiting:
-            gate.wake()
         self._downstream.send(result)
         self.delivering = False
         if self.leaving:
@@ -88,24 +88,32 @@ class InlineLane(QueuedLane):
         for frame in frames:
             self.send(frame)
 
-    def _stop(self, epoch: Epoch, frame: Frame, reason: Reason, error: BaseException | None = None) -> None:
-        """Resolve a frame that did not come out of the processor."""
+    def _fail(self, epoch: Epoch, frame: Frame, error: BaseException) -> None:
+        """The processor raised: end its epoch before anybody else can call it."""
         host = self._inline_host
+        with self._lock:
+            told = not epoch.revoked
+            if told and host.epoch is epoch:
+                host.park(Reason.WARMING)
         epoch.gate.leave()
+        if told:
+            host.report(epoch, error)
+        self._stop(epoch, frame, Reason.FAULT if told else Reason.LATE)
+
+    def _stop(self, epoch: Epoch, frame: Frame, reason: Reason) -> None:
+        """Resolve a frame that did not come out of the processor, which nobody calls for it any more."""
+        host = self._inline_host
+        if epoch.revoked:
+            host.late(epoch)
         if reason is Reason.DISABLED and host.epoch is not epoch:
             # The epoch ended before the processor was asked; whatever holds now holds for this frame.
             self.delivering = False
             self.send(frame)
             return
         with self._lock:
-            fault = None if epoch.revoked else error
             self.direct = False
-            self.resolve(frame, reason if not epoch.revoked else Reason.LATE)
-            if fault is not None and host.epoch is epoch:
-                host.park(Reason.WARMING)
+            self.resolve(frame, reason)
         self.delivering = False
-        if fault is not None:
-            host.report(epoch, fault)
         self.deliver()
 
 
@@ -125,14 +133,19 @@ class InlineHost(ThreadHost):
         earlier = self._last
         number = super().install(processor, executor)
         if earlier is not None:
-            earlier.gate.leave()
+            _let_go(earlier)
         return number
 
     def revoke(self, reason: Reason) -> None:
         """End the epoch at once, give up its running call, and suspend with ``reason``."""
         super().revoke(reason)
         if self._last is not None:
-            self._last.gate.leave()
+            _let_go(self._last)
+
+    def late(self, epoch: Epoch) -> None:
+        """Tell that a call of a revoked epoch has come back."""
+        epoch.inside = False
+        self._on_late_return(epoch.processor)
 
     @contextmanager
     def exclusive(self) -> Generator[None, None, None]:
@@ -146,6 +159,8 @@ class InlineHost(ThreadHost):
             yield
         finally:
             epoch.gate.leave()
+            if epoch.revoked:
+                self.late(epoch)
 
     def _play(self, epoch: Epoch) -> tuple[QueuedLane | None, BaseException | None]:
         epoch.gate.enter()
@@ -160,3 +175,13 @@ class InlineHost(ThreadHost):
             callbacks = self.settle(lane)
         for callback in callbacks:
             callback()
+
+
+def _let_go(epoch: Epoch) -> None:
+    """Let those in who wait at the gate of a revoked epoch; note whether somebody is still inside.
+
+    Who comes out looks at ``revoked`` after he has left: so either he is seen here, or he sees it, and tells.
+    """
+    if not epoch.gate.free:
+        epoch.inside = True
+    epoch.gate.leave()
