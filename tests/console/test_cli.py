@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.console.test_view import drawn
 
+from greenroom.adapters import UnknownUse
+from greenroom.adapters.processors import CatalogueEntry
+from greenroom.console._catalogue import catalogue_table
 from greenroom.console._failures import explain
 from greenroom.console.cli import main
 
@@ -82,6 +86,14 @@ def test_a_full_disk_is_told_in_words(capsys: Capture) -> None:
     assert capsys.readouterr().err == "greenroom: out/report.json: no space left on device\n"
 
 
+def test_what_other_software_refuses_is_bad_input(capsys: Capture) -> None:
+    """The adapters' messages are for people as they are."""
+    assert explain(UnknownUse("gian", known=["gain"])) == 2
+    said = capsys.readouterr().err
+    assert "did you mean 'gain'" in said
+    assert "Traceback" not in said
+
+
 def test_a_bug_of_ours_is_not_blamed_on_the_input(capsys: Capture) -> None:
     """It has its own code, and the traceback that a bug report needs."""
     assert explain(ZeroDivisionError("oh")) == 70
@@ -146,6 +158,23 @@ def test_the_catalogue_lists_processors(capsys: Capture) -> None:
     """Every processor that can be named, with what it is; and that any other factory works too."""
     assert main(["processors"]) == 0
     assert "package.module:factory" in capsys.readouterr().out
+
+
+def test_the_catalogue_says_what_is_missing() -> None:
+    """A processor whose package is not there is listed with the way to install it; a broken one with its reason."""
+    lines = drawn(
+        catalogue_table(
+            (
+                CatalogueEntry(name="here", summary="Works."),
+                CatalogueEntry(name="away", summary="Would work.", extra="webrtc", installed=False),
+                CatalogueEntry(name="broken", installed=False, problem="no module named oops"),
+            )
+        ),
+        120,
+    )
+    assert 'pip install "greenroom[webrtc]"' in " ".join(lines)
+    assert "Not usable: no module named oops" in " ".join(lines)
+    assert "Not" not in next(line for line in lines if line.startswith("here"))
 
 
 def test_a_reader_that_leaves_is_not_an_error() -> None:

@@ -4,7 +4,9 @@ import os
 import sys
 import traceback
 
-from greenroom.config.errors import ConfigError
+from greenroom.actors import BadProcessorSpec, NotAProcessor, UnknownProcessor
+from greenroom.adapters import AdapterError
+from greenroom.config import ConfigError
 from greenroom.console.cli import BAD_INPUT, OUR_BUG, READER_GONE
 
 
@@ -22,6 +24,9 @@ def explain(error: Exception) -> int:
             return READER_GONE
         case ConfigError():
             _say(str(error))
+            return BAD_INPUT
+        case AdapterError() | BadProcessorSpec() | UnknownProcessor() | NotAProcessor():
+            _say(f"greenroom: {error}")
             return BAD_INPUT
         case OSError():
             _say(f"greenroom: {_in_words(error)}")

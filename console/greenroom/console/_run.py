@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,7 +76,7 @@ def run(file: str, options: RunOptions) -> bool:
 
 
 @contextlib.contextmanager
-def _folder(out: str | None) -> Iterator[Path]:
+def _folder(out: str | None) -> Generator[Path]:
     """Give the output folder; without one a temporary folder, because measuring needs the audio all the same."""
     if out is not None:
         folder = Path(out)
