@@ -19,7 +19,7 @@ from greenroom.actors.errors import (
     UnknownProcessor,
 )
 from greenroom.actors.frames import Frame, Samples
-from greenroom.actors.handles import Lease, Room, Script, Stream, Track
+from greenroom.actors.handles import Room, Track
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import (
     AudioProcessor,
@@ -44,6 +44,7 @@ from greenroom.actors.snapshots import (
     TrackSnapshot,
 )
 from greenroom.actors.sources import Reader, Sink, Source
+from greenroom.actors.streams import Lease, Script, Stream
 
 __all__ = [
     "AudioProcessor",

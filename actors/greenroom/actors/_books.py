@@ -1,14 +1,12 @@
 """What is written down about one processor: counts and states, kept apart from the actors that may crash."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from greenroom.actors._host import Host
 from greenroom.actors.processors import Processor, ProcessorSpec
 from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState
-
-if TYPE_CHECKING:
-    from greenroom.supervision import ActorRef
+from greenroom.supervision import ActorRef, Future
 
 
 class Instance:
@@ -51,9 +49,7 @@ class Instance:
 class ProcessorBook:
     """The record of one ProcessorActor. Its actor writes it; `opened` and `closed` also its workers' threads."""
 
-    def __init__(
-        self, name: str, spec: ProcessorSpec, lock: Any, emit: Callable[..., None]
-    ) -> None:
+    def __init__(self, name: str, spec: ProcessorSpec, lock: Any, emit: Callable[..., None]) -> None:
         self.name = name
         self.spec = spec
         self.state = ProcessorState.BUILDING
@@ -69,6 +65,7 @@ class ProcessorBook:
         self.actor: ActorRef[Any] | None = None
         self.hung = False
         self._instances: dict[int, Instance] = {}
+        self._waiting: list[Future[None]] = []
         self._lock = lock
         self._emit = emit
 
@@ -89,17 +86,29 @@ class ProcessorBook:
         with self._lock:
             self.closed += 1
             self._instances.pop(id(instance.processor), None)
+            waiting = [] if self._instances else self._waiting
         details: dict[str, str] = {}
         if errors:
             self.last_failure = f"{type(errors[-1]).__name__} while closing"
             details["error"] = type(errors[-1]).__name__
         self._emit(EventKind.PROCESSOR_CLOSED, self.subject, instance=self.closed, **details)
+        for future in waiting:
+            future.try_set(None)
 
     def returned_late(self, processor: Processor) -> None:
         """Dispose of an instance whose last call has come back after it was given up; on that call's thread."""
         instance = self._instances.get(id(processor))
         if instance is not None:
             instance.dispose()
+
+    def all_closed(self) -> Future[None]:
+        """Return a future that is complete when every instance has been closed; one may be in a call that hangs."""
+        future: Future[None] = Future()
+        with self._lock:
+            self._waiting.append(future)
+            if not self._instances:
+                future.try_set(None)
+        return future
 
     def fault_counts(self) -> Mapping[Any, int]:
         """Return how many frames did not come out processed, by reason."""

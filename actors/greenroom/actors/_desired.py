@@ -14,6 +14,7 @@ from greenroom.actors._output import Output
 from greenroom.actors.context import Context, Credentials, StreamInfo
 from greenroom.actors.snapshots import RoomSnapshot, StreamSnapshot, TrackSnapshot
 from greenroom.actors.sources import Sink, Source
+from greenroom.supervision import LeaseId
 
 if TYPE_CHECKING:
     from greenroom.actors._head import Fan, StreamHead
@@ -31,7 +32,7 @@ class Granted:
         name: the processor's, ``denoise#1``.
     """
 
-    lease_id: int
+    lease_id: LeaseId
     processor: "ActorRef[Any]"
     step: str
     name: str

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from greenroom.actors._desired import Granted
 from greenroom.actors._env import Env
-from greenroom.actors._processor import Acquire, LeaseGone, ProcessorActor
+from greenroom.actors._leasing import Acquire, LeaseGone
+from greenroom.actors._processor import ProcessorActor
 from greenroom.actors.context import Context
 from greenroom.actors.errors import DuplicateName, LeaseOver
 from greenroom.actors.processors import ProcessorSpec
@@ -142,9 +143,7 @@ class ProcessorsActor(Supervisor):
         ask = Acquire(holder=wanted.holder, incarnation=wanted.incarnation, context=wanted.context)
         self.when(known.ref.ask(ask, block=False), self._on_answer, known, wanted, reply)
 
-    def _on_answer(
-        self, answer: Future[Granted], known: _Known, wanted: Obtain, reply: Future[Any]
-    ) -> None:
+    def _on_answer(self, answer: Future[Granted], known: _Known, wanted: Obtain, reply: Future[Any]) -> None:
         if wanted.streaming:
             known.pending -= 1
         error = answer.error()

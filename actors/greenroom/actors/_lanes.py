@@ -121,8 +121,22 @@ class QueuedLane:
             self.deliver()
 
     def send(self, frame: Frame) -> None:
-        """Take one frame."""
-        self.push((frame,))
+        """Take one frame: the same as `push`, at less cost."""
+        waiting = self.waiting
+        self._lock.acquire()
+        try:
+            waiting.append(frame)
+            self.accepted += 1
+            if self.queued and len(waiting) <= self._capacity and not self._closed:
+                return
+            submission = self._admit()
+            due = not self.delivering and (self.outbox or self._notes)
+        finally:
+            self._lock.release()
+        if submission is not None:
+            submission[0].submit(submission[1])
+        if due:
+            self.deliver()
 
     def _admit(self) -> Submission | None:
         """Decide about frames that have just come, and are not simply waiting for their turn."""

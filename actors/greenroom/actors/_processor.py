@@ -7,14 +7,24 @@ wanted context are still here when a new worker has built a new processor.
          any of these -(last lease ends)-> closing -> closed
 """
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final, assert_never
+from typing import Any, Final, assert_never, cast
 
 from greenroom.actors._books import ProcessorBook
 from greenroom.actors._context import Call, ContextRule
 from greenroom.actors._desired import Granted
 from greenroom.actors._env import Env
 from greenroom.actors._host import host_for
+from greenroom.actors._leasing import (
+    Acquire,
+    Faulted,
+    Hung,
+    HungError,
+    Idle,
+    LeaseGone,
+    Release,
+    Transfer,
+    Want,
+)
 from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
 from greenroom.actors.context import NO_CONTEXT, Context
 from greenroom.actors.errors import LeaseOver
@@ -46,71 +56,6 @@ from greenroom.supervision import (
 
 RETRY_GROWTH_MAX: Final = 8
 """A degraded processor rests at most this many times its ``retry_ns`` between two tries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acquire:
-    """Ask a processor for a lease; answered by a `Granted`. `LeaseOver`: it is being closed."""
-
-    holder: ActorRef[Any]
-    incarnation: int
-    context: Context
-    errors: ClassVar = (LeaseOver, LeaseRefused)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """Give a lease back; a second time does nothing."""
-
-    lease_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """Make somebody else the holder of a lease. `LeaseOver`: it has ended."""
-
-    lease_id: int
-    holder: ActorRef[Any]
-    incarnation: int
-    errors: ClassVar = (LeaseOver, LeaseRefused)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Want:
-    """Set what a lease wants the processor to be told."""
-
-    lease_id: int
-    context: Context
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeaseGone:
-    """Told to the directory: a lease has ended."""
-
-    processor: str
-    lease_id: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Faulted:
-    """Told by the host: the processor raised, or returned something that is not its frame."""
-
-    epoch: int
-    error: BaseException
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hung:
-    """Told by the watch: a call runs longer than it may."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idle:
-    """Told by the host: no lane sends any more, nothing waits, nothing runs."""
-
-
-class HungError(TimeoutError):
-    """A call of a processor took longer than its ``hang_ns``, and was given up."""
 
 
 class ProcessorActor(Actor):
@@ -184,7 +129,7 @@ class ProcessorActor(Actor):
         """Leave the records as they are, among those that are past."""
         self._gone()
 
-    def on_failure(self, *_: Any) -> None:
+    def on_failure(self, *_: Any, **__: Any) -> None:
         """A mistake of ours: let frames pass, have the worker close the processor, and be replaced."""
         self._gone()
 
@@ -229,9 +174,10 @@ class ProcessorActor(Actor):
         for decision in decisions:
             match decision:
                 case Monitor(holder=holder, incarnation=incarnation):
-                    self._monitors[holder, incarnation] = self.monitor(holder, incarnation=incarnation)
+                    ref = cast("ActorRef[Any]", holder)
+                    self._monitors[ref, incarnation] = self.monitor(ref, incarnation=incarnation)
                 case Demonitor(holder=holder, incarnation=incarnation):
-                    monitor = self._monitors.pop((holder, incarnation), None)
+                    monitor = self._monitors.pop((cast("ActorRef[Any]", holder), incarnation), None)
                     if monitor is not None:
                         self.demonitor(monitor)
                 case LeaseEnded(lease_id=lease_id, cause=cause):
@@ -360,7 +306,11 @@ class ProcessorActor(Actor):
         )
 
     def _on_fault(self, epoch: int, error: BaseException) -> None:
-        if self._worker is not None and epoch == self._epoch and self._book.state is not ProcessorState.CLOSING:
+        if (
+            self._worker is not None
+            and epoch == self._epoch
+            and self._book.state is not ProcessorState.CLOSING
+        ):
             self._epoch = 0
             self._worker.send(Fail(error=error))
 
@@ -384,9 +334,7 @@ class ProcessorActor(Actor):
         self._host.suspend(Reason.WARMING)
         if error is not None:
             self._book.last_failure = self._env.told(error)
-            self._env.emit(
-                EventKind.PROCESSOR_FAILED, self._book.subject, error=self._book.last_failure
-            )
+            self._env.emit(EventKind.PROCESSOR_FAILED, self._book.subject, error=self._book.last_failure)
         self._backoff.ended(now_ns)
         if self._spec.instance is not None or self._on_probation or not self._intensity.admit(now_ns):
             self._degrade()

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Final
 
 from greenroom.actors._desired import Granted, RoomState, TrackState
 from greenroom.actors._env import Env
-from greenroom.actors._processor import Acquire, Release, Transfer
+from greenroom.actors._leasing import Acquire, Release, Transfer
 from greenroom.actors._track import RemoveTrack, Republish, TrackActor, UseCredentials, close_track
 from greenroom.actors.context import NO_CONTEXT, Credentials
 from greenroom.actors.errors import DuplicateName, NotThere, RoomClosed
@@ -109,9 +109,7 @@ class RoomActor(Supervisor):
         self._grace: OwnTimer | None = None
         state.held.clear()  # leases of an incarnation that is over have ended
         super().__init__(
-            SupervisorFlags(
-                strategy=Strategy.DYNAMIC, intensity=TRACK_RESTARTS, period_ns=TRACK_PERIOD_NS
-            ),
+            SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=TRACK_RESTARTS, period_ns=TRACK_PERIOD_NS),
             [self._child_spec(track) for track in state.tracks.values() if not track.removed],
         )
 
@@ -198,7 +196,7 @@ class RoomActor(Supervisor):
             reply.try_set(None)
             return
         removed = ref.ask(RemoveTrack(discard=discard), block=False)
-        self.when(removed, lambda _: reply.try_set(None))
+        self.when(removed, _pass_on_end, reply)
 
     def _refresh(self, credentials: Credentials) -> None:
         self._state.credentials = credentials
@@ -214,9 +212,7 @@ class RoomActor(Supervisor):
         for track in self._state.tracks.values():
             for stream in track.streams.values():
                 for granted in () if stream.pipeline is None else stream.pipeline.granted:
-                    ask = Acquire(
-                        holder=self.actor_ref, incarnation=self.incarnation, context=NO_CONTEXT
-                    )
+                    ask = Acquire(holder=self.actor_ref, incarnation=self.incarnation, context=NO_CONTEXT)
                     answer = granted.processor.ask(ask, block=False)
                     self.when(answer, self._on_kept, track.key)
         if self._grace is not None:
@@ -263,9 +259,7 @@ class RoomActor(Supervisor):
             return
         transfers = [
             granted.processor.ask(
-                Transfer(
-                    lease_id=granted.lease_id, holder=message.to, incarnation=message.to.incarnation
-                ),
+                Transfer(lease_id=granted.lease_id, holder=message.to, incarnation=message.to.incarnation),
                 block=False,
             )
             for stream in track.streams.values()
@@ -355,6 +349,10 @@ def gather(actor: RoomActor, futures: list[Future[Any]], then: Any) -> None:
 
     for future in futures:
         actor.when(future, one_done)
+
+
+def _pass_on_end(_: Future[Any], reply: Future[None]) -> None:
+    reply.try_set(None)
 
 
 def _pass_on_ref(started: Future[StartedChild], reply: Future[Any]) -> None:

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from greenroom.actors.errors import NotAProcessor, UnknownProcessor
 from greenroom.actors.processors import Placement, ProcessorFactory, ProcessorSpec
@@ -29,7 +29,7 @@ def spec_for(
             return known[wanted]
         return resolve(wanted) if resolve is not None else installed(wanted, known)
     if isinstance(wanted, type) or inspect.isroutine(wanted):
-        return _of_factory(getattr(wanted, "__name__", "processor"), wanted)
+        return _of_factory(getattr(wanted, "__name__", "processor"), cast("ProcessorFactory", wanted))
     if all(hasattr(wanted, name) for name in ("enabled", "_process", "_close")):
         return ProcessorSpec(name=type(wanted).__name__.lower(), instance=wanted)
     if callable(wanted):

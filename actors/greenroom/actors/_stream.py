@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from greenroom.actors._desired import Granted, Pipeline, StreamState, TrackState
@@ -10,7 +11,7 @@ from greenroom.actors._env import Env
 from greenroom.actors._guard import FrameReceiver
 from greenroom.actors._head import StreamHead
 from greenroom.actors._host import Lane
-from greenroom.actors._processor import Acquire, Release, Transfer, Want
+from greenroom.actors._leasing import Acquire, Release, Transfer, Want
 from greenroom.actors.context import Context
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind
@@ -55,9 +56,7 @@ class ProcessorLost(RuntimeError):  # noqa: N818 - it says what happened
 class StreamActor(Actor):
     """One stream: source -> processors -> output."""
 
-    def __init__(
-        self, env: Env, track: TrackState, state: StreamState, directory: ActorRef[Any]
-    ) -> None:
+    def __init__(self, env: Env, track: TrackState, state: StreamState, directory: ActorRef[Any]) -> None:
         self._env = env
         self._track = track
         self._state = state
@@ -114,7 +113,7 @@ class StreamActor(Actor):
         if state.removed or self._track.removed or self._env.closing:
             self._finish_output()
 
-    def on_failure(self, *_: Any) -> None:
+    def on_failure(self, *_: Any, **__: Any) -> None:
         """Let go of the pipeline; the output stays for the next incarnation."""
         self._let_go()
 
@@ -127,9 +126,7 @@ class StreamActor(Actor):
             ask = Acquire(holder=me, incarnation=self.incarnation, context=context)
             return held.ask(ask, block=False)
         assert isinstance(step, ProcessorSpec), "a lease's processor is gone"
-        obtain = Obtain(
-            spec=step, holder=me, incarnation=self.incarnation, context=context, streaming=True
-        )
+        obtain = Obtain(spec=step, holder=me, incarnation=self.incarnation, context=context, streaming=True)
         return self._directory.ask(obtain, block=False)
 
     def _on_granted(self, answer: Future[Granted], index: int) -> None:
@@ -152,7 +149,7 @@ class StreamActor(Actor):
             receiver,
             state.meter,
             window=min([WINDOW_FRAMES, *capacities]),
-            on_end=lambda error: _send(me, SourceEnded(error=error)),
+            on_end=partial(_source_ended, me),
             on_room=self._env.pacer.nudge,
         )
         state.pipeline = Pipeline(head=head, lanes=lanes, granted=list(granted))
@@ -180,7 +177,7 @@ class StreamActor(Actor):
     def _rehead(self, pipeline: Pipeline) -> None:
         """Have the running head tell this actor, not the one before, when its source ends."""
         me = self.actor_ref
-        pipeline.head.on_end = lambda error: _send(me, SourceEnded(error=error))
+        pipeline.head.on_end = partial(_source_ended, me)
 
     def _on_taken_over(self, answer: Future[None], granted: Granted) -> None:
         answer.outcome()
@@ -218,9 +215,7 @@ class StreamActor(Actor):
         following = lane + 1
         if following < len(pipeline.lanes):
             me = self.actor_ref
-            pipeline.lanes[following].close(
-                lambda: _send(me, Drained(lane=following)), discard=self._discard
-            )
+            pipeline.lanes[following].close(lambda: _send(me, Drained(lane=following)), discard=self._discard)
             return
         self._finish_output()
         self._waiting = len(pipeline.granted) + 1
@@ -267,6 +262,10 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
         ref.send(message)
     except SupervisionError:
         return  # from a thread that was given up
+
+
+def _source_ended(ref: ActorRef[Any], error: BaseException | None) -> None:
+    _send(ref, SourceEnded(error=error))
 
 
 def _nothing() -> None:

@@ -256,16 +256,27 @@ class ThreadHost:
         self._on_fault(epoch.number, error)
 
     def _play(self, epoch: Epoch) -> tuple[QueuedLane | None, BaseException | None]:
-        with self.lock:
+        lock = self.lock
+        lock.acquire()
+        try:
             lane = self._next(epoch) if self.epoch is epoch else None
             if lane is None:
                 return None, None
-            frame = lane.waiting.popleft()
-            lane.running = frame
+            frame = lane.running = lane.waiting.popleft()
+            alone = not lane.waiting
             self._calls += 1
             epoch.inside = True
+        finally:
+            lock.release()
         try:
-            return lane, self._process(epoch, lane, frame)
+            if alone:
+                # Usual in real time. There is nothing to learn about how long turns should be.
+                return lane, self._process(epoch, lane, frame)
+            began_ns = self.runtime.now_ns()
+            before = self._calls
+            error = self._process(epoch, lane, frame)
+            self._adapt(epoch, self._calls - before + 1, self.runtime.now_ns() - began_ns)
+            return lane, error
         finally:
             epoch.inside = False
             if epoch.revoked:
@@ -273,8 +284,6 @@ class ThreadHost:
 
     def _process(self, epoch: Epoch, lane: QueuedLane, first: Frame) -> BaseException | None:
         frame: Frame | None = first
-        now_ns = self.runtime.now_ns
-        began_ns = now_ns()
         taken = 0
         while frame is not None:
             taken += 1
@@ -283,7 +292,6 @@ class ThreadHost:
             except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
                 return self._fail(epoch, lane, frame, error)
             frame = self._deposit(epoch, lane, frame, result, taken)
-        self._adapt(epoch, taken, now_ns() - began_ns)
         return None
 
     def _next(self, epoch: Epoch) -> QueuedLane | None:

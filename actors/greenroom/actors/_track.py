@@ -68,9 +68,7 @@ class TrackActor(Supervisor):
         self._refs: dict[str, ActorRef[StreamActor]] = {}
         self._removing: list[Future[None]] = []
         super().__init__(
-            SupervisorFlags(
-                strategy=Strategy.DYNAMIC, intensity=STREAM_RESTARTS, period_ns=STREAM_PERIOD_NS
-            ),
+            SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=STREAM_RESTARTS, period_ns=STREAM_PERIOD_NS),
             [self._child_spec(stream) for stream in state.streams.values() if not stream.done.done()],
         )
 

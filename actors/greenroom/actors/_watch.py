@@ -1,11 +1,12 @@
 """The watch: looks at all lanes every few milliseconds, so that no frame and no hung call is forgotten."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 from greenroom.actors._env import Env
-from greenroom.actors._processor import Hung
-from greenroom.supervision import Actor, Dispatcher
+from greenroom.actors._leasing import Hung
+from greenroom.supervision import Actor, ActorRef, Dispatcher
 
 WATCH_NS: Final = 10_000_000
 """How often lanes are looked at: how late a late frame may be found."""
@@ -28,7 +29,7 @@ class WatchActor(Actor):
     def on_start(self) -> None:
         """Be woken by the first processor."""
         me = self.actor_ref
-        self._env.on_processor = lambda: me.send(Wake()) and None
+        self._env.on_processor = partial(_wake, me)
         self._look()
 
     def on_receive(self, message: Any) -> Any:
@@ -48,3 +49,7 @@ class WatchActor(Actor):
         self._awake = bool(books)
         if self._awake:
             self.after(WATCH_NS, self._look)
+
+
+def _wake(watch: ActorRef[Any]) -> None:
+    watch.send(Wake())

@@ -64,7 +64,7 @@ class ProcessorWorker(Actor):
         """Close the processor."""
         self._dispose()
 
-    def on_failure(self, *_: Any) -> None:
+    def on_failure(self, *_: Any, **__: Any) -> None:
         """Close the processor that failed; a new one is built by the next incarnation."""
         self._dispose()
 
@@ -114,7 +114,7 @@ def _built(spec: ProcessorSpec) -> Processor:
     if spec.instance is not None:
         return spec.instance
     assert spec.factory is not None
-    processor: Any = spec.factory(**spec.options)
+    processor = spec.factory(**spec.options)
     missing = [name for name in ("_process", "_close", "enabled") if not hasattr(processor, name)]
     if missing:
         raise TypeError(

@@ -52,7 +52,7 @@ class Frame:
     @property
     def channels(self) -> int:
         """How many channels."""
-        return self.samples.shape[1]
+        return int(self.samples.shape[1])
 
     @property
     def duration_ns(self) -> int:

@@ -104,11 +104,15 @@ def _no_secret_shown(report: SessionReport) -> Findings:
 LAWS: Final[tuple[tuple[int, str, str, Callable[[SessionReport], Findings]], ...]] = (
     (1, "each processor is closed once, after its last call", "every one opened was closed", _closed_once),
     (2, "every lease has a live holder", "every lease that was granted has ended", _leases_balance),
-    (3, "at rest a processor knows what it should, or nothing", "no context was left behind", _context_cleared),
+    (
+        3,
+        "at rest a processor knows what it should, or nothing",
+        "no context was left behind",
+        _context_cleared,
+    ),
     (4, "frames in = frames out + dropped by reason", "all streams balance", _frames_balance),
     (5, "every ask is answered", "all were", _asks_answered),
     (6, "restarts stay within their budget, or escalate", "all did", _restarts_within_budget),
     (7, "nothing is left after the end", "no actor, thread, timer or processor", _nothing_left),
     (8, "no token is shown", "none in events, snapshots, errors", _no_secret_shown),
 )
-

@@ -7,6 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final, Protocol, runtime_checkable
 
+from greenroom.actors.errors import BadProcessorSpec
 from greenroom.actors.frames import Frame
 
 MILLISECOND_NS: Final = 1_000_000
@@ -132,3 +133,56 @@ class ProcessorSpec:
     backoff_ns: int = 50 * MILLISECOND_NS
     backoff_max_ns: int = 5 * SECOND_NS
     retry_ns: int = 5 * SECOND_NS
+
+    def __post_init__(self) -> None:
+        _check_name(self.name)
+        self._check_origin()
+        for name, kind in (("placement", Placement), ("on_fault", OnFault)):
+            if not isinstance(getattr(self, name), kind):
+                raise BadProcessorSpec(name, getattr(self, name), f"one of {', '.join(map(repr, kind))}")
+        if not isinstance(self.shared, bool):
+            raise BadProcessorSpec("shared", self.shared, "True or False")
+        for name, (least, most) in _LIMITS.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+                raise BadProcessorSpec(name, value, f"an integer from {least} to {most}")
+        if self.backoff_max_ns < self.backoff_ns:
+            raise BadProcessorSpec("backoff_max_ns", self.backoff_max_ns, "at least backoff_ns")
+
+    def _check_origin(self) -> None:
+        if (self.factory is None) == (self.instance is None):
+            given = "both" if self.factory is not None else "neither"
+            raise BadProcessorSpec("factory", given, "given, or an instance, and not both")
+        if self.factory is not None and not callable(self.factory):
+            raise BadProcessorSpec(
+                "factory", self.factory, "something that can be called and returns a processor"
+            )
+        if not isinstance(self.options, Mapping):
+            raise BadProcessorSpec("options", type(self.options).__name__, "a mapping from names to values")
+        if self.instance is not None and self.options:
+            raise BadProcessorSpec(
+                "options", sorted(self.options), "empty for an instance, which is built already"
+            )
+
+
+HOUR_NS: Final = 3600 * SECOND_NS
+_LIMITS: Final[Mapping[str, tuple[int, int]]] = {
+    "deadline_ns": (MILLISECOND_NS, 60 * SECOND_NS),
+    "hang_ns": (MILLISECOND_NS, HOUR_NS),
+    "build_ns": (MILLISECOND_NS, HOUR_NS),
+    "close_ns": (MILLISECOND_NS, HOUR_NS),
+    "capacity_frames": (1, 100_000),
+    "intensity": (0, 1_000),
+    "period_ns": (MILLISECOND_NS, 24 * HOUR_NS),
+    "backoff_ns": (1, HOUR_NS),
+    "backoff_max_ns": (1, HOUR_NS),
+    "retry_ns": (MILLISECOND_NS, 24 * HOUR_NS),
+}
+NAME_CHARACTERS: Final = 120
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or len(name) > NAME_CHARACTERS:
+        raise BadProcessorSpec("name", name, f"a printable text of 1 to {NAME_CHARACTERS} characters")
+    if "/" in name or "#" in name:
+        raise BadProcessorSpec("name", name, "without '/' and '#', which paths and numbers use")

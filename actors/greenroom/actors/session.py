@@ -6,6 +6,7 @@ Nothing in here blocks the event loop: what a method asks of an actor it awaits.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -18,15 +19,17 @@ from greenroom.actors._specs import spec_for
 from greenroom.actors._watch import WatchActor
 from greenroom.actors.context import Credentials
 from greenroom.actors.errors import DuplicateName, SessionClosed
-from greenroom.actors.handles import Lease, Room, Script, check_name
+from greenroom.actors.handles import Room, check_name
 from greenroom.actors.laws import check
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
 from greenroom.actors.report import SessionReport, left_over, report_of, snapshot_of
 from greenroom.actors.snapshots import EventKind, SessionEvent, SessionSnapshot
+from greenroom.actors.streams import Lease, Script
 from greenroom.supervision import (
     ActorRef,
     ActorSystem,
+    Cause,
     ChildSpec,
     Future,
     Restart,
@@ -121,7 +124,10 @@ class Session:
 
     async def _start_tree(self, env: Env, system: ActorSystem) -> None:
         root, started = system.launch(
-            Supervisor, (_ROOT_FLAGS, [_spec("processors", ProcessorsActor, env)]), name="session", shutdown_ns=None
+            Supervisor,
+            (_ROOT_FLAGS, [_spec("processors", ProcessorsActor, env)]),
+            name="session",
+            shutdown_ns=None,
         )
         self._root = root
         await started
@@ -162,6 +168,8 @@ class Session:
             system.request_stop(self._root)
             await self._within([ended], deadline_ns)
         late = tuple(system.paths())
+        # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
+        await self._within([book.all_closed() for book in env.past_processors], deadline_ns)
         if env.runtime.simulated:
             self._close_threads(system)
         else:
@@ -184,7 +192,7 @@ class Session:
     def ended(self, ref: ActorRef[Any]) -> Future[None]:
         """Return a future that is complete when ``ref`` is gone for good."""
         ended: Future[None] = Future(self._runtime)
-        ref.watch(lambda *_: _complete(ended))
+        ref.watch(partial(_note_end, ended))
         return ended
 
     async def _within(self, futures: Sequence[Future[Any]], deadline_ns: int) -> None:
@@ -329,6 +337,10 @@ def _spec(name: str, actor_class: type[Any], *args: Any) -> ChildSpec:
 
 def _rooms_flags() -> SupervisorFlags:
     return SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=ROOM_RESTARTS, period_ns=ROOM_PERIOD_NS)
+
+
+def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:
+    ended.try_set(None)
 
 
 def _complete(future: Future[None]) -> None:

@@ -29,8 +29,10 @@ class Reader(Protocol):
 
 @runtime_checkable
 class Source(Protocol):
-    """Audio that can be pulled at the session's pace: a file, a generator. Its streams share one reading:
-    a stream that opens late hears what is read from then on."""
+    """Audio that can be pulled at the session's pace: a file, a generator.
+
+    The streams of a track share one reading: one that opens late hears what is read from then on.
+    """
 
     def open(self) -> Reader:
         """Start reading. Runs on a thread that may block.

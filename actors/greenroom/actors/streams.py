@@ -1,0 +1,203 @@
+"""What people hold of a stream, of a processor, of media time. Made by a session's other handles."""
+
+import weakref
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from greenroom.actors._desired import Granted, StreamState
+from greenroom.actors._leasing import Release, Transfer
+from greenroom.actors._output import SinkWriter, StreamIterator
+from greenroom.actors._pacer import PacerScript
+from greenroom.actors._stream import CloseStream
+from greenroom.actors.errors import LeaseOver, SessionClosed, StreamFailed
+from greenroom.actors.frames import Frame
+from greenroom.actors.snapshots import StreamSnapshot
+from greenroom.supervision import ActorDead, ActorRef, Dispatcher, Future
+
+if TYPE_CHECKING:
+    from greenroom.actors.handles import Track
+    from greenroom.actors.session import Session
+
+
+class Stream(AsyncIterator[Frame]):
+    """A stream that is open: an iterator of its frames, unless a sink takes them. Made by `Track.open_stream`.
+
+    One that is dropped without `aclose` is closed when it is collected.
+    """
+
+    def __init__(self, track: "Track", state: StreamState) -> None:
+        self._track = track
+        self._state = state
+        self._iterator: StreamIterator | None = None
+        env = track._room._session.alive()
+        if state.sink is None:
+            self._forgotten: Any = weakref.finalize(self, _forget, state)
+            self._forgotten.atexit = False
+        else:
+            executor = env.runtime.executor(Dispatcher.BLOCKING, "sink")
+            self._writer = SinkWriter(state.output, state.sink, executor, partial(_written, state))
+
+    @property
+    def name(self) -> str:
+        """Its name in its track."""
+        return self._state.name
+
+    def __aiter__(self) -> "Stream":
+        return self
+
+    async def __anext__(self) -> Frame:
+        """Return the next frame.
+
+        Raises:
+            StopAsyncIteration: the stream has ended.
+            StreamFailed: its source or its pipeline failed.
+        """
+        if self._iterator is None:
+            if self._state.sink is not None:
+                raise StreamFailed(
+                    self.name, TypeError("a sink takes its frames; it cannot be iterated as well")
+                )
+            self._iterator = StreamIterator(self._state.output)
+        try:
+            return await self._iterator.__anext__()
+        except StopAsyncIteration:
+            raise
+        except Exception as error:
+            raise StreamFailed(self.name, error) from error
+
+    async def aclose(self) -> None:
+        """End the stream now; what is inside is dropped and counted. Idempotent."""
+        await self._close(discard=True)
+
+    async def drain(self) -> None:
+        """End the stream after what is inside has come out; for one with a sink, after it was written."""
+        await self._close(discard=False)
+
+    async def _close(self, *, discard: bool) -> None:
+        if self.ref.send(CloseStream(discard=discard)):
+            await self._track._room._session.ended(self.ref)
+
+    @property
+    def ref(self) -> ActorRef[Any]:
+        """The StreamActor's ref."""
+        assert self._state.actor is not None
+        return self._state.actor
+
+    async def ended(self) -> None:
+        """Wait until the stream has ended, and its sink has finished.
+
+        Raises:
+            StreamFailed: it ended because of an error.
+        """
+        await self._state.done
+        await self._state.written
+        if self._state.error is not None:
+            raise StreamFailed(self.name, self._state.error)
+
+    def snapshot(self) -> StreamSnapshot:
+        """Return its counts."""
+        return self._state.snapshot(f"{self._track._state.path}/stream:{self.name}")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<Stream {self.name} of {self._track.key}>"
+
+
+class Lease:
+    """A processor held open. Given back by `release`, by leaving its ``async with``, or when it is collected."""
+
+    def __init__(self, session: "Session", granted: Granted) -> None:
+        self._session = session
+        self._granted = granted
+        self._forgotten: Any = weakref.finalize(
+            self, granted.processor.send, Release(lease_id=granted.lease_id)
+        )
+        self._forgotten.atexit = False
+
+    @property
+    def processor(self) -> str:
+        """The processor's name: ``denoise#1``."""
+        return self._granted.name
+
+    @property
+    def over(self) -> bool:
+        """Whether it was released, or its processor is gone."""
+        return not self._forgotten.alive or not self._granted.processor.is_alive()
+
+    async def release(self) -> None:
+        """Give it back. Idempotent; the last one out closes the processor."""
+        if self._forgotten.detach() is None:
+            return
+        try:
+            await self._session.ask(self._granted.processor, Release(lease_id=self._granted.lease_id))
+        except (ActorDead, SessionClosed):
+            return
+
+    async def transfer(self, stream: Stream) -> None:
+        """Make ``stream`` its holder: the processor then stays open as long as that stream does.
+
+        Raises:
+            LeaseOver: it has ended.
+        """
+        message = Transfer(
+            lease_id=self._granted.lease_id, holder=stream.ref, incarnation=stream.ref.incarnation
+        )
+        try:
+            await self._session.ask(self._granted.processor, message)
+        except ActorDead as error:
+            raise LeaseOver(f"processor {self.processor!r} was closed") from error
+        self._forgotten.detach()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.release()
+
+    def __repr__(self) -> str:
+        return f"<Lease {self._granted.lease_id} on {self.processor}>"
+
+
+class Script:
+    """Somebody who acts at given instants of media time. Made by `Session.script`."""
+
+    def __init__(self, script: PacerScript, runtime: Any) -> None:
+        self._script = script
+        self._runtime = runtime
+
+    async def until(self, at_ns: int) -> None:
+        """Return when media time is ``at_ns`` or later."""
+        reached: Future[None] = Future(self._runtime)
+        self._script.request(at_ns, partial(_reached, reached))
+        await reached
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._script.release()
+
+
+def _written(state: StreamState, error: BaseException | None) -> None:
+    """Hear from the sink's writer, on its thread."""
+    if error is not None and state.error is None:
+        state.error = error
+    state.written.try_set(None)
+    if error is not None and state.actor is not None:
+        state.actor.send(CloseStream(discard=True))
+
+
+def _forget(state: StreamState) -> None:
+    """Close a stream whose handle was collected."""
+    if state.actor is not None:
+        state.actor.send(CloseStream(discard=True))
+
+
+def _reached(reached: Future[None]) -> None:
+    reached.try_set(None)
