@@ -107,7 +107,7 @@ def _tiles(facts: RunFacts) -> Iterable[tuple[str, str]]:
     yield "restarts", str(sum(p.restarts for p in facts.processors))
     measured = sorted(s.noise.reduction_db for s in streams if s.noise)
     if measured:
-        yield "noise, median", decibels(measured[len(measured) // 2])
+        yield "noise reduction", decibels(measured[len(measured) // 2])
 
 
 def _tile(name: str, value: str) -> str:
