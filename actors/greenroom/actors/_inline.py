@@ -55,9 +55,7 @@ class InlineLane(QueuedLane):
                     type(result) is Frame
                     and type(samples := result.samples) is _Array
                     and samples.dtype is INT16
-                    and len(samples) == len(given := frame.samples)
-                    and samples.size == given.size
-                    and samples.ndim == 2  # noqa: PLR2004 - frames and channels
+                    and samples.shape == frame.samples.shape
                     and result.rate_hz == frame.rate_hz
                     and result.timestamp_ns == frame.timestamp_ns
                     and samples.flags.c_contiguous

@@ -24,13 +24,26 @@ MARKS_MAX: Final = 64
 """How many instants a lane remembers to tell its frames' ages; far apart enough they cover any deadline."""
 
 
+class Round(Task, Protocol):
+    """An epoch of the host: the task that gives its lanes their turns."""
+
+    executor: Executor
+    scheduled: bool
+
+
 class LaneHost(Protocol):
-    """What a lane needs of its host."""
+    """What a lane needs of its host. Fields after the lock belong to it."""
 
     lock: Any
     policy: OnFault
     capacity: int
     wait: bool
+    ready: deque["QueuedLane"]
+
+    @property
+    def epoch(self) -> Round | None:
+        """What takes the lanes' frames now, if anything does."""
+        ...
 
     def refusal(self) -> Reason | None:
         """Why frames cannot wait at present, or None if they can. Under the lock."""
@@ -123,14 +136,26 @@ class QueuedLane:
     def send(self, frame: Frame) -> None:
         """Take one frame: the same as `push`, at less cost."""
         waiting = self.waiting
+        host = self._host
         self._lock.acquire()
         try:
             waiting.append(frame)
             self.accepted += 1
-            if self.queued and len(waiting) <= self._capacity and not self._closed:
-                return
-            submission = self._admit()
-            due = not self.delivering and (self.outbox or self._notes)
+            epoch = host.epoch
+            if self._closed or epoch is None or len(waiting) > self._capacity:
+                submission = self._admit()
+                due = not self.delivering and (self.outbox or self._notes)
+            else:
+                if self.queued:
+                    return
+                self.queued = True
+                self.direct = False
+                host.ready.append(self)
+                if epoch.scheduled:
+                    return
+                epoch.scheduled = True
+                submission = (epoch.executor, epoch)
+                due = False
         finally:
             self._lock.release()
         if submission is not None:

@@ -93,7 +93,7 @@ class ThreadHost:
         self._last: Epoch | None = None
         self._epochs = 0
         self._lanes: dict[QueuedLane, None] = {}
-        self._ready: deque[QueuedLane] = deque()
+        self.ready: deque[QueuedLane] = deque()
         self._counts: dict[Reason, int] = {}
         self._on_idle: Callback | None = None
         self._seen: tuple[object, int, int] = (None, 0, 0)
@@ -180,7 +180,7 @@ class ThreadHost:
         if epoch is None:
             return None
         lane.queued = True
-        self._ready.append(lane)
+        self.ready.append(lane)
         return self._schedule(epoch)
 
     def _schedule(self, epoch: Epoch) -> Submission | None:
@@ -224,7 +224,7 @@ class ThreadHost:
             return
         self.epoch = None
         self._reason = reason
-        self._ready.clear()
+        self.ready.clear()
         refusal = self.refusal()
         for lane in self._lanes:
             lane.queued = False
@@ -295,7 +295,7 @@ class ThreadHost:
         return None
 
     def _next(self, epoch: Epoch) -> QueuedLane | None:
-        ready = self._ready
+        ready = self.ready
         while ready:
             lane = ready.popleft()
             if lane.waiting:
@@ -347,10 +347,10 @@ class ThreadHost:
         """Give the lane its next place in the round, if it needs one; return the next turn, if there is one."""
         epoch.scheduled = False
         if lane.waiting:
-            self._ready.append(lane)
+            self.ready.append(lane)
         else:
             lane.queued = False
-        return self._schedule(epoch) if self._ready else None
+        return self._schedule(epoch) if self.ready else None
 
     def _adapt(self, epoch: Epoch, taken: int, spent_ns: int) -> None:
         if spent_ns > TURN_NS:
