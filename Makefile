@@ -1,0 +1,73 @@
+# Two commands do all the set-up on a machine that has Python 3.11 (or newer) and make:
+#   make demo    runs the main job on embedded defaults
+#   make test    runs all tests
+# Each makes its own virtual environment the first time.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+DEMO := .venv-demo
+DEV := .venv
+BIN := $(DEV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint types layout wheel sweep bench clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make demo       run three rooms of speech under supervision, with faults on purpose; report in out/demo (FAST=1: quickly)
+demo: $(DEMO)/.done
+	$(DEMO)/bin/greenroom run demo --out out/demo $(if $(FAST),--fast) $(ARGS)
+
+## make test       all tests (ARGS='-k lanes' for some)
+test: $(DEV)/.done
+	$(BIN)/python -m pytest -q $(ARGS)
+
+## make check      lint, types, layout, wheel: what CI runs beside the tests
+check: lint types layout wheel
+
+lint: $(DEV)/.done
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(DEV)/.done
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+layout: $(DEV)/.done
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_layout.py tests/test_doctests.py
+
+# What is tested is what is shipped: the wheel goes into an environment of its own, without the source tree.
+wheel: $(DEV)/.done
+	rm -rf build/wheel && mkdir -p build/wheel
+	$(BIN)/python -m build --wheel --outdir build/wheel . >build/wheel/log.txt || { cat build/wheel/log.txt; exit 1; }
+	$(PYTHON) -m venv build/wheel/venv
+	build/wheel/venv/bin/python -m pip install $(PIP_FLAGS) "$$(ls build/wheel/*.whl)[demo]"
+	cd build/wheel && venv/bin/greenroom run demo --fast --no-view --out report
+
+## make sweep      the simulator over many seeds (SEEDS=500)
+SEEDS ?= 500
+sweep: $(DEV)/.done
+	GREENROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -m sweep $(ARGS)
+
+## make bench      one table: what, here, beside what, ratio, goal, met or not
+bench: $(DEV)/.done
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:
+	rm -rf $(DEMO) $(DEV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(DEMO)/.done: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "greenroom needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(DEMO)
+	$(DEMO)/bin/python -m pip install $(PIP_FLAGS) --editable ".[demo]"
+	@touch $@
+
+$(DEV)/.done: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "greenroom needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/python -m pip install $(PIP_FLAGS) --editable ".[demo,dev]"
+	@touch $@
