@@ -7,6 +7,7 @@ from greenroom.supervision import errors
 from greenroom.supervision.errors import (
     ActorCrashed,
     ActorDead,
+    ActorEnding,
     ActorFenced,
     ActorStopped,
     AlreadyPresent,
@@ -18,9 +19,11 @@ from greenroom.supervision.errors import (
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
+    Deadlock,
     LeaseRefused,
     MailboxFull,
     MaxChildren,
+    Restless,
     RuntimeClosed,
     StartFailed,
     SupervisionError,
@@ -90,6 +93,22 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         "no lease for actor 'mic' (incarnation 1): it is over",
     ),
     (RuntimeClosed(), RuntimeError, "the runtime is closed"),
+    (ActorEnding("mic"), RuntimeError, "actor 'mic' is ending; it cannot start children any more"),
+    (
+        Deadlock("mic", ("room/mic",)),
+        RuntimeError,
+        "nothing can complete what is awaited from 'mic' any more; hung: room/mic",
+    ),
+    (
+        Deadlock("mic", ()),
+        RuntimeError,
+        "nothing can complete what is awaited from 'mic' any more; nothing hangs, so it was never going to be answered",
+    ),
+    (
+        Restless(9),
+        RuntimeError,
+        "still busy after 9 steps; a timer or an actor that feeds itself never rests",
+    ),
 ]
 
 

@@ -94,6 +94,11 @@ class ActorSystem:
         cell.terminate()
         raise RuntimeClosed
 
+    def roots(self) -> tuple[Cell, ...]:
+        """Return the cells that have no parent, oldest first."""
+        with self._lock:
+            return tuple(self._roots)
+
     def root_signal(self, cell: Cell, signal: ChildSignal) -> None:
         """Hear how a root fares: the machine calls this."""
         with self._lock:
@@ -199,9 +204,7 @@ class ActorSystem:
 
     def _give_up(self) -> None:
         """Fence all that is left, the deepest first, and wait for what the machine then does by itself."""
-        with self._lock:
-            roots = list(self._roots)
-        found = list(roots)
+        found = list(self.roots())
         for cell in found:
             found.extend(list(cell.children or ()))
         for cell in reversed(found):

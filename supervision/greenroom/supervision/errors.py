@@ -262,5 +262,32 @@ class RuntimeClosed(SupervisionError, RuntimeError):
         super().__init__("the runtime is closed")
 
 
+class Deadlock(SupervisionError, RuntimeError):
+    """Under simulation: what is waited for can never come: nothing is left to run, and no timer is due.
+
+    Attributes:
+        awaited: whose answer.
+        hung: the actors and tasks that never came back.
+    """
+
+    def __init__(self, awaited: str, hung: tuple[str, ...]) -> None:
+        self.awaited = awaited
+        self.hung = hung
+        stuck = f"hung: {', '.join(hung)}" if hung else "nothing hangs, so it was never going to be answered"
+        super().__init__(f"nothing can complete what is awaited from {awaited!r} any more; {stuck}")
+
+
+class Restless(SupervisionError, RuntimeError):
+    """Under simulation: it was to come to rest, and has not after very many steps.
+
+    Attributes:
+        steps: how many.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+        super().__init__(f"still busy after {steps} steps; a timer or an actor that feeds itself never rests")
+
+
 def _named(actor: str, incarnation: int | None) -> str:
     return f"actor {actor!r}" if incarnation is None else f"actor {actor!r} (incarnation {incarnation})"
