@@ -14,9 +14,10 @@ from typing import Final
 
 import numpy as np
 
+from greenroom.actors._epoch import Epoch
 from greenroom.actors._guard import INT16, FrameReceiver, Tally, guarded
 from greenroom.actors._lanes import QueuedLane
-from greenroom.actors._threaded import Epoch, ThreadHost
+from greenroom.actors._threaded import ThreadHost
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import Processor, Reason
 from greenroom.supervision.runtime import Executor

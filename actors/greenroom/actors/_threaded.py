@@ -15,50 +15,15 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+from greenroom.actors._epoch import Epoch
 from greenroom.actors._guard import FrameReceiver, Tally, guarded
 from greenroom.actors._lanes import Callback, QueuedLane, Submission
-from greenroom.actors._turnstile import Turnstile
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import MILLISECOND_NS, Processor, ProcessorSpec, Reason
 from greenroom.supervision.runtime import Executor, Runtime
 
 TURN_NS: Final = MILLISECOND_NS
 TURN_FRAMES_MAX: Final = 64
-
-
-class Epoch:
-    """The time of one processor instance in a host, from `install` to `suspend`, `revoke` or a fault."""
-
-    __slots__ = (
-        "calling",
-        "executor",
-        "gate",
-        "host",
-        "inside",
-        "limit",
-        "number",
-        "process",
-        "processor",
-        "revoked",
-        "scheduled",
-    )
-
-    def __init__(self, host: "ThreadHost", processor: Processor, executor: Executor, number: int) -> None:
-        self.host = host
-        self.processor = processor
-        self.process = processor._process  # pyright: ignore[reportPrivateUsage] - the contract's name
-        self.executor = executor
-        self.number = number
-        self.gate = Turnstile(host.runtime)
-        self.calling: object = None
-        self.inside = False
-        self.limit = 1
-        self.revoked = False
-        self.scheduled = False
-
-    def run(self) -> None:
-        """Take one turn: the epoch is the task that its host submits."""
-        self.host.turn(self)
 
 
 def _forget_it(_: Processor) -> None:
@@ -117,7 +82,7 @@ class ThreadHost:
             self._epochs += 1
             if self._reason is Reason.CLOSED:
                 return self._epochs
-            self._last = self.epoch = Epoch(self, processor, executor, self._epochs)
+            self._last = self.epoch = Epoch(self.runtime, self.turn, processor, executor, self._epochs)
             for lane in self._lanes:
                 if lane.waiting:
                     submission = self.enlist(lane) or submission

@@ -1,0 +1,49 @@
+"""The time of one processor instance in a host; also the task that gives the host's lanes their turns."""
+
+from collections.abc import Callable
+
+from greenroom.actors._turnstile import Turnstile
+from greenroom.actors.processors import Processor
+from greenroom.supervision.runtime import Executor, Runtime
+
+
+class Epoch:
+    """The time of one processor instance in a host, from `install` to `suspend`, `revoke` or a fault."""
+
+    __slots__ = (
+        "_turn",
+        "calling",
+        "executor",
+        "gate",
+        "inside",
+        "limit",
+        "number",
+        "process",
+        "processor",
+        "revoked",
+        "scheduled",
+    )
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        turn: Callable[["Epoch"], None],
+        processor: Processor,
+        executor: Executor,
+        number: int,
+    ) -> None:
+        self._turn = turn
+        self.processor = processor
+        self.process = processor._process  # pyright: ignore[reportPrivateUsage] - the contract's name
+        self.executor = executor
+        self.number = number
+        self.gate = Turnstile(runtime)
+        self.calling: object = None
+        self.inside = False
+        self.limit = 1
+        self.revoked = False
+        self.scheduled = False
+
+    def run(self) -> None:
+        """Take one turn: the epoch is the task that its host submits."""
+        self._turn(self)
