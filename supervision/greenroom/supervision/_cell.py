@@ -114,7 +114,10 @@ class Cell(Ending):
     def _answer(self, ask: Ask, life: Incarnation, epoch: int) -> None:
         message = ask.message
         if type(message) is _ActorStop:
-            life.stops = [*(life.stops or ()), cast("Future[Any]", ask.reply)]
+            with self.lock:
+                if self.epoch != epoch:
+                    raise SupersededError
+                life.note_stop(ask)
             self.begin_end(Normal(), life, epoch)
             return
         try:

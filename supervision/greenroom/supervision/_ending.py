@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any
 
 from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._mailbox import is_stop
 from greenroom.supervision._place import (
     DOWN,
     ENDED,
@@ -96,7 +97,10 @@ class Ending(Place):
                     self.given_up = {}
                 self.given_up[thread] = (now, now.actor)
             idle = None if thread or now.cleaned else now.actor
-            asking, now.asking = now.asking, None
+            asking = now.asking
+            if asking is not None and is_stop(asking):
+                now.note_stop(asking)
+            now.asking, asking = None, now.asking
             self.control_lane().appendleft((Ending._fenced, now, (reason, idle)))
         if thread:
             self.system.runtime.abandon(thread)

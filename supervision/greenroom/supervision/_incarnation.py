@@ -5,7 +5,7 @@ whichever two steps it was cut off, cannot touch the next one.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._mailbox import Ask
@@ -66,6 +66,11 @@ class Incarnation:
         deferred = self.deferred
         deferred[reply] = None
         reply.add_done_callback(lambda done: deferred.pop(done, None) and None)
+
+    def note_stop(self, ask: Ask) -> None:
+        """Take a request to stop out of what is being asked: it is answered at the end. Under the cell's lock."""
+        self.asking = None
+        self.stops = [*(self.stops or ()), cast("Future[Any]", ask.reply)]
 
     def fail_deferred(self, error: BaseException) -> None:
         """Answer what was to be answered later."""

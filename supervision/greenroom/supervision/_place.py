@@ -25,13 +25,13 @@ from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildSignal, ChildStarted
 from greenroom.supervision.spec import MailboxSpec
 
-DOWN: Final = 0
-NEW: Final = 1
-STARTING: Final = 2
-RUNNING: Final = 3
-STOPPING: Final = 4
-ENDED: Final = 5
-STATE_NAMES: Final = ("down", "new", "starting", "running", "stopping", "ended")
+NEW: Final = 0
+STARTING: Final = 1
+RUNNING: Final = 2
+STOPPING: Final = 3
+ENDED: Final = 4
+DOWN: Final = 5  # last, so that `>= STOPPING` means: not to be ended any more
+STATE_NAMES: Final = ("new", "starting", "running", "stopping", "ended", "down")
 
 
 NOBODY: Final = Incarnation(0)
