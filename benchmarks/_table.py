@@ -1,0 +1,27 @@
+"""One line of the table that `make bench` prints, and the table."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """What was measured here, beside what, in the same run."""
+
+    what: str
+    here: str
+    beside: str
+    ratio: str
+    goal: str
+    met: bool
+
+
+def show(rows: Iterable[Row]) -> None:
+    """Print the table."""
+    table = Table("what", "here", "beside", "ratio", "goal", "met")
+    for row in rows:
+        table.add_row(row.what, row.here, row.beside, row.ratio, row.goal, "yes" if row.met else "NO")
+    Console().print(table)
