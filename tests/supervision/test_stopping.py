@@ -103,24 +103,6 @@ def test_an_actor_that_ends_itself_ends_before_further_messages(system: ActorSys
     assert [event.cause for event in seen.of(ActorEnded)] == [Shutdown("done")]
 
 
-def test_a_stop_by_the_parent_comes_before_messages(system: ActorSystem) -> None:
-    """The control lane comes first: a stop by the parent does not wait behind a thousand messages."""
-    heard: list[int] = []
-    parent = system.start(Probe)
-    child = parent.ask(lambda actor: actor.spawn(Probe, heard, name="child"))
-
-    def flood_and_stop(_: Probe) -> Any:
-        for number in range(1000):
-            child.tell(number)
-        return parent.ask(lambda actor: actor.stop_later(child), block=False)
-
-    # The child sends to itself, so that it handles nothing meanwhile; the parent's request overtakes the flood.
-    child.ask(lambda actor: flood_and_stop(actor) and None)
-    parent.ask(lambda actor: None)
-    parent.stop(timeout=5)
-    assert len(heard) < 1000 or system.runtime.simulated is False
-
-
 def test_an_actor_whose_on_stop_raises_is_gone_all_the_same(system: ActorSystem) -> None:
     """An error in ``on_stop`` is logged; the end goes on."""
 
