@@ -168,6 +168,8 @@ class Session:
             system.request_stop(self._root)
             await self._within([ended], deadline_ns)
         late = tuple(system.paths())
+        for stream, _ in env.past_streams.copy():
+            stream.output.close()  # what nobody has read by now is counted as dropped
         # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
         await self._within([book.all_closed() for book in env.past_processors], deadline_ns)
         if env.runtime.simulated:
