@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,8 +12,10 @@ from greenroom.console._signals import StopSignals
 PROGRAM = """
 import os, signal, sys
 from greenroom.console._signals import StopSignals
-with StopSignals(lambda: print("asked", flush=True), before_exit=lambda: print("restored", flush=True)) as signals:
-    print("ready", flush=True)
+def say(text):  # not print: a signal may come in the middle of one
+    os.write(1, text + b"\\n")
+with StopSignals(lambda: say(b"asked"), before_exit=lambda: say(b"restored")) as signals:
+    say(b"ready")
     for line in sys.stdin:
         print(signals.seen, flush=True)
 print("in order", flush=True)
@@ -38,11 +40,23 @@ class Program:
         assert self.process.stdout
         return self.process.stdout.readline().strip()
 
+    def close(self) -> None:
+        """End it, whatever the test has found."""
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def program() -> Iterator[Program]:
+    """A running one."""
+    running = Program()
+    yield running
+    running.close()
+
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_asks(number: signal.Signals) -> None:
+def test_the_first_signal_asks(program: Program, number: signal.Signals) -> None:
     """Whichever it is, the process goes on and ends in its own order."""
-    program = Program()
     assert program.said() == "ready"
     program.process.send_signal(number)
     assert program.said() == "asked"
@@ -51,9 +65,8 @@ def test_the_first_signal_asks(number: signal.Signals) -> None:
     assert program.process.returncode == 0
 
 
-def test_the_second_signal_does_not_ask() -> None:
+def test_the_second_signal_does_not_ask(program: Program) -> None:
     """The terminal is put right and the process is gone, with the code that shells give to Ctrl-C."""
-    program = Program()
     assert program.said() == "ready"
     program.process.send_signal(signal.SIGTERM)
     assert program.said() == "asked"

@@ -14,8 +14,8 @@ from greenroom.console._measure import NoiseReduction, Signal, noise_reduction
 LONGEST_SECONDS: Final = 300
 """How much of a file is measured and shown: more would cost memory and tell no more."""
 
-CLIP_HZ: Final = 24_000
-"""Enough for what speech processors do; twice that would double the page for bands that are empty."""
+CLIP_HZ: Final = 16_000
+"""The band that the pictures show; the whole of it is in the output folder, and three times as large."""
 
 LARGEST_CLIP_BYTES: Final = 2_000_000
 """What one player may add to the page; longer audio is listened to in the output folder."""

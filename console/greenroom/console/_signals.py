@@ -2,13 +2,13 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Final, Self
 
 from greenroom.console.cli import STOPPED_AT_ONCE
 
+STDERR: Final = 2
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -50,8 +50,8 @@ class StopSignals:
             return
         try:
             self._before_exit()
-            sys.stderr.write("greenroom: stopped at once\n")
-            sys.stderr.flush()
+            # Not sys.stderr: the signal may have come in the middle of a write to it, which cannot be entered twice.
+            os.write(STDERR, b"greenroom: stopped at once\n")
         finally:
             # Threads that run foreign code may never end, and an ordinary exit would wait for them.
             os._exit(STOPPED_AT_ONCE)
