@@ -13,6 +13,7 @@ from tests.console.samples import BROKEN, sample_facts
 
 from greenroom import config
 from greenroom.console import _run
+from greenroom.console._facts import RunFacts
 from greenroom.console._report import SCHEMA
 from greenroom.console.cli import main
 
@@ -105,7 +106,11 @@ def test_json_logs_have_stderr_for_themselves(tiny: Path, capsys: Capture) -> No
 
 def test_a_broken_law_is_code_1(tiny: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the last line says so."""
-    monkeypatch.setattr(_run, "facts_of", lambda *_, **__: sample_facts(verdicts=BROKEN))
+
+    def broken(*_: object, **__: object) -> RunFacts:
+        return sample_facts(verdicts=BROKEN)
+
+    monkeypatch.setattr(_run, "facts_of", broken)
     assert main(["run", str(tiny), "--fast"]) == 1
     assert capsys.readouterr().out.rstrip().endswith("1 law did not hold")
 
