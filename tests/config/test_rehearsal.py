@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import random
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 
 from greenroom.actors.frames import Frame, read_only
 from greenroom.config._rehearsal import FaultKind, Rehearsal, RehearsedFault
-from greenroom.supervision.runtime import Dispatcher, Executor, Timer
+from greenroom.supervision.runtime import Timer
 
 FRAME = Frame(read_only(np.ones((480, 1), np.int16)), 48_000)
 
@@ -21,14 +20,10 @@ class Timers:
     """A runtime of which only locks and timers are used; `advance` is its clock."""
 
     def __init__(self) -> None:
-        self.random = random.Random(0)  # noqa: S311 - nobody's secret
         self._now_ns = 0
         self._ids = itertools.count()
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self.called = threading.Event()
-
-    def now_ns(self) -> int:
-        return self._now_ns
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         heapq.heappush(self._due, (self._now_ns + delay_ns, next(self._ids), callback))
@@ -39,12 +34,6 @@ class Timers:
         self._now_ns += duration_ns
         while self._due and self._due[0][0] <= self._now_ns:
             heapq.heappop(self._due)[2]()
-
-    def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
-        raise NotImplementedError
-
-    def next_id(self) -> int:
-        return next(self._ids)
 
     def lock(self) -> Any:
         return threading.Lock()

@@ -9,7 +9,7 @@ from greenroom.config import DeploymentFile, json_schema, load, parse, shipped_f
 from greenroom.config._schema import ProcessorSection, SupervisionSection
 
 UNITS = ("_hz", "_ms", "_s", "_frames", "_env", "_file")
-PURE_NUMBERS = {"times", "restarts"}
+PURE_NUMBERS = {"times", "restarts", "channels"}
 
 
 def tables() -> Iterator[Mapping[str, Any]]:

@@ -14,8 +14,8 @@ LABEL_PATTERN: Final = r"^[^/\x00-\x1f\x7f]{1,128}$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SECRET: Final = re.compile(r"(^|_)(token|secret|password|passwd|api_?key)$", re.IGNORECASE)
 """Keys whose values are secrets."""
-AUDIO_SUFFIXES: Final = (".wav", ".flac", ".ogg")
-"""What an output may end in. Each is written by soundfile in every build of it."""
+AUDIO_SUFFIXES: Final = (".wav", ".flac")
+"""What an output may end in: what `greenroom.adapters.files.FileSink` writes."""
 
 
 class Section(BaseModel):

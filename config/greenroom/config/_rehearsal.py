@@ -3,16 +3,29 @@
 # pyright: reportPrivateUsage=false
 # The hooks of the processor contract begin with an underscore; hosting a processor means calling them.
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 from greenroom.actors.frames import Frame, read_only
 from greenroom.actors.processors import Processor, ProcessorFactory
-from greenroom.supervision.runtime import Runtime
+from greenroom.supervision.runtime import Timer
 
 FaultKind = Literal["raise", "hang", "wrong_frame", "fail_build"]
 
 _ANY_TRACK: Final = ""
+
+
+class LocksAndTimers(Protocol):
+    """What faults need of a `Runtime`."""
+
+    def lock(self) -> Any:
+        """Return a mutex, which any thread may release."""
+        ...
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
+        """Call ``callback`` after ``delay_ns``."""
+        ...
 
 
 class RehearsedFault(RuntimeError):  # noqa: N818 - it is a fault on purpose, not an error of anybody's
@@ -36,7 +49,7 @@ class Rehearsal:
     is armed costs one attribute look-up per frame more than it would alone.
     """
 
-    def __init__(self, factory: ProcessorFactory, runtime: Runtime) -> None:
+    def __init__(self, factory: ProcessorFactory, runtime: LocksAndTimers) -> None:
         self._factory = factory
         self._runtime = runtime
         self._lock = runtime.lock()

@@ -24,6 +24,7 @@ from greenroom.config._fields import (
 )
 
 Restarts = Annotated[int, Field(ge=0, le=1000)]
+Channels = Annotated[int, Field(ge=1, le=8)]
 
 
 class SessionSection(Section):
@@ -146,6 +147,10 @@ class TrackSection(Section):
     input: FilePath = Field(
         description="An audio file, relative to this file; any rate and channel count that soundfile reads. "
         "`shipped:demo/anna.flac` is one that comes with greenroom.",
+    )
+    channels: Channels | Missing = Field(
+        default=None,
+        description="How many channels it becomes: 1 is the mean of all. Default: those of the file.",
     )
     reference: FilePath | Missing = Field(
         default=None,
