@@ -103,5 +103,5 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     >>> suggestion("gian", ["gain", "meter"])
     "; did you mean 'gain'?"
     """
-    near = difflib.get_close_matches(name, list(known), n=2)
-    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

@@ -4,12 +4,13 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Final, ParamSpec
+from typing import Final, ParamSpec, TypeVar
 
 from greenroom.actors.processors import Placement, Processor
 from greenroom.adapters.processors._options import check_options
 
 P = ParamSpec("P")
+Built = TypeVar("Built", bound=Processor)
 _ATTRIBUTE: Final = "__greenroom__"
 
 
@@ -35,7 +36,7 @@ class About:
 
 def offered(
     *, placement: Placement, package: str = "", extra: str = ""
-) -> Callable[[Callable[P, Processor]], Callable[P, Processor]]:
+) -> Callable[[Callable[P, Built]], Callable[P, Built]]:
     """Decorate a processor factory: says where it likes to run, and has its options checked when it is called.
 
     Args:
@@ -45,9 +46,9 @@ def offered(
     """
     about = About(placement=placement, package=package, extra=extra)
 
-    def decorate(factory: Callable[P, Processor]) -> Callable[P, Processor]:
+    def decorate(factory: Callable[P, Built]) -> Callable[P, Built]:
         @functools.wraps(factory)
-        def build(*args: P.args, **kwargs: P.kwargs) -> Processor:
+        def build(*args: P.args, **kwargs: P.kwargs) -> Built:
             check_options(factory, kwargs)
             return factory(*args, **kwargs)
 
