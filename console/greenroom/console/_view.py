@@ -125,7 +125,7 @@ def _track_rows(
             if not track.streams:
                 rows.append([Text.assemble(f"  {track.key}", ("  no stream", "dim italic"))])
             for stream in track.streams:
-                label = f"  {track.key}" if len(track.streams) == 1 else f"  {track.key} {stream.name}"
+                label = f"  {track.key}" if len(track.streams) == 1 else f"  {track.key} {stream.name.rpartition("/stream:")[2]}"
                 rate = rates.get((room.name, track.key, stream.name))
                 rows.append([label, *_stream_cells(stream, rate, wide=wide)])
     return rows
