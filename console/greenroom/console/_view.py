@@ -16,6 +16,7 @@ from greenroom.actors.snapshots import (
     StreamSnapshot,
 )
 from greenroom.console._lines import event_columns
+from greenroom.console._subjects import parse_subject
 from greenroom.console._tones import MARKS, STATE_TONES, TERMINAL_STYLES, Tone
 from greenroom.console._words import NOTHING, SECOND_NS, clock, count, milliseconds, tally
 
@@ -125,7 +126,10 @@ def _track_rows(
             if not track.streams:
                 rows.append([Text.assemble(f"  {track.key}", ("  no stream", "dim italic"))])
             for stream in track.streams:
-                label = f"  {track.key}" if len(track.streams) == 1 else f"  {track.key} {stream.name.rpartition("/stream:")[2]}"
+                which = (
+                    "" if len(track.streams) == 1 else f" {parse_subject(stream.name).stream or stream.name}"
+                )
+                label = f"  {track.key}{which}"
                 rate = rates.get((room.name, track.key, stream.name))
                 rows.append([label, *_stream_cells(stream, rate, wide=wide)])
     return rows
