@@ -178,6 +178,7 @@ BAD: list[tuple[Callable[[Path], Path], type[AdapterError], str]] = [
     (no_samples, BadAudioFile, "without a single sample"),
     (cut("wav", 0.6), BadAudioFile, "is truncated: its header promises 96000 bytes"),
     (cut("aiff", 0.6), BadAudioFile, "is truncated"),
+    (cut("mp3", 0.6), BadAudioFile, "is truncated: its header promises 3.00 s"),
     (cut("flac", 0.6), BadAudioFile, "is damaged or truncated"),
     (cut("flac", 0.99), BadAudioFile, "truncated"),
 ]

@@ -1,7 +1,8 @@
 """An output appears under its name only whole, in time with its stream, and a failure leaves nothing behind."""
 
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -94,30 +95,36 @@ def test_giving_up_leaves_nothing(tmp_path: Path) -> None:
             sink.finish()
 
 
-@pytest.fixture
-def small_disk() -> Iterator[Callable[[int], None]]:
-    """Give a function after which no file of this process grows beyond so many bytes: a disk that is full."""
+@contextmanager
+def small_disk(size: int) -> Generator[None]:
+    """Let no file of this process grow beyond so many bytes: a disk that is full.
+
+    No fixture: pytest's own output may go to a file, and is written before fixtures are torn down.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 @pytest.mark.parametrize("size", [0, 20, 1000, 20_000, 79_000])
-def test_a_full_disk_is_one_error_and_leaves_nothing(
-    suffix: str, size: int, tmp_path: Path, small_disk: Callable[[int], None]
-) -> None:
+def test_a_full_disk_is_one_error_and_leaves_nothing(suffix: str, size: int, tmp_path: Path) -> None:
     """Wherever the space runs out, at the header, in the middle or at the last flush."""
     noise = np.random.default_rng(0).integers(-32768, 32767, (STEP, 1)).astype(np.int16)
     sink = FileSink(tmp_path / f"x.{suffix}", rate_hz=RATE, channels=1)
-    small_disk(size)
 
     def write_all() -> None:
         for n in range(500):
             sink.write(Frame(noise, RATE, n * TEN_MS))
         sink.finish()
 
-    with pytest.raises(OutputFailed, match=r"cannot be written: .*nothing was kept") as caught:
+    with (
+        pytest.raises(OutputFailed, match=r"cannot be written: .*nothing was kept") as caught,
+        small_disk(size),
+    ):
         write_all()
     assert str(tmp_path / f"x.{suffix}") in str(caught.value)
     assert isinstance(caught.value, OSError)
