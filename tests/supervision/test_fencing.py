@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from threading import Event
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
@@ -284,8 +285,12 @@ def test_a_replaced_thread_that_was_idle_ends_and_loses_nothing(real: ActorSyste
     parent.ask(lambda actor: actor.respawn(child), timeout=5)
     for number in range(20):
         assert child.ask(number, timeout=5) == number
+    threads = [thread for thread in enumerate_threads() if "worker" in thread.name]
     parent.stop(timeout=5)
+    for thread in threads:
+        thread.join(5)
     assert real.runtime.live_pinned() == 0
+    assert real.runtime.zombies == {}
 
 
 @pytest.fixture
@@ -370,8 +375,11 @@ def test_two_fences_hit_one_incarnation(seed: int) -> None:
         parent = system.start(Reviver)
         child = parent.ask(lambda actor: actor.spawn(Probe, name="child"))
         child.ask("up")
+        first = child._cell.life
         child._cell.fence("first")
         child._cell.fence("second")
+        runtime.run_until_idle()
+        assert child._cell.fence("a budget that ran out as it ended", first) is False
         runtime.run_until_idle()
         assert child.incarnation == 2
         assert child.is_running()

@@ -1,6 +1,7 @@
 """Mailboxes: two lanes, each overflow policy exactly, and a put that may happen anywhere."""
 
 import gc
+from collections import deque
 from threading import Event, Thread
 from typing import Any
 
@@ -247,3 +248,19 @@ def test_a_simulated_wait_for_room_that_never_comes_is_refused() -> None:
         ref.tell(2)
         with pytest.raises(RuntimeError, match="hung: full"):
             ref.tell(3)
+
+
+def test_a_put_that_the_end_overtakes_is_buried(simulated: ActorSystem) -> None:
+    """Whoever comes second, the put or the end, sees to the message: the asker is answered."""
+    ref = simulated.start(Probe)
+    cell = ref._cell
+
+    class Overtaken(deque[Any]):
+        def append(self, item: Any, /) -> None:
+            cell.fence("in the middle of a put")
+            simulated.runtime.run_until_idle()
+            assert cell.terminated
+            super().append(item)
+
+    cell.user = Overtaken()
+    assert isinstance(ref.ask("overtaken", block=False).error(), ActorDead)

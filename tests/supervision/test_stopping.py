@@ -13,6 +13,7 @@ from greenroom.supervision.errors import ActorDead, ActorStopped, AskTimeout, Bl
 from greenroom.supervision.events import ActorEnded, DeadLetter
 from greenroom.supervision.probes import Probe, Recorder
 from greenroom.supervision.runtime import Dispatcher
+from greenroom.supervision.signals import ChildEnded
 from greenroom.supervision.simulated import SimulatedRuntime
 
 NAMES = ["a", "b", "c", "d"]
@@ -205,13 +206,17 @@ def test_an_actor_that_stops_by_itself_has_its_budget_too() -> None:
 
 def test_a_late_stop_does_not_hit_the_next_incarnation(simulated: ActorSystem) -> None:
     """A request to stop aims at an incarnation: one that comes late is void."""
-    parent = simulated.start(Probe, keep=True)
+
+    class Reviver(Probe):
+        def on_child(self, signal: Any) -> None:
+            if isinstance(signal, ChildEnded):
+                self.respawn(signal.child)
+
+    parent = simulated.start(Reviver)
     child = parent.ask(lambda actor: actor.spawn(Probe, name="child"))
-    cell = child._cell
-    cell.request_stop(Shutdown())
-    cell.request_stop(Shutdown())
-    simulated.runtime.advance(0)
-    parent.ask(lambda actor: actor.respawn(child))
+    child.ask("up")
+    for _ in range(5):
+        child._cell.request_stop(Shutdown())
     simulated.runtime.run_until_idle()
     assert child.is_running()
     assert child.incarnation == 2

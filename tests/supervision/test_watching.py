@@ -227,3 +227,18 @@ def test_an_answer_that_comes_after_the_end_is_dropped(simulated: ActorSystem) -
     future.set("late")
     simulated.runtime.run_until_idle()
     assert heard == []
+
+
+def test_an_answer_that_comes_in_the_next_incarnation_is_dropped(simulated: ActorSystem) -> None:
+    """The next incarnation does not hear what the last one asked."""
+    heard: list[Any] = []
+    future: Future[Any] = Future(simulated.runtime)
+    revived = [Future[Any](simulated.runtime)]
+    parent = simulated.start(Reviver, [*revived])
+    child = parent.ask(lambda actor: actor.spawn(Probe, name="child"))
+    child.ask(lambda actor: actor.when(future, heard.append))
+    child.tell(lambda _: 1 / 0)
+    assert revived[0].get() == 2
+    future.set("late")
+    simulated.runtime.run_until_idle()
+    assert heard == []

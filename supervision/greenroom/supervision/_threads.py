@@ -90,6 +90,7 @@ class _Pool:
         self._serial = itertools.count(1)
         self._threads: dict[int, threading.Thread] = {}
         self._lock = new_recursive_lock()
+        self._replaced: set[int] = set()
         self._closed = False
         self.submit: Callable[[Task], None] = self._queue.put
         for _ in range(threads):
@@ -111,13 +112,11 @@ class _Pool:
             pass
         while True:
             task = get()
+            if zombies and me in zombies and self._was_replaced(me):
+                self._queue.put(task)  # it was replaced while it waited for a task, which `replace` cannot see
+                return
             if task is _STOP:
                 break
-            if (
-                zombies and me in zombies and self._was_replaced(me)
-            ):  # while it waited: `replace` cannot see that
-                self._queue.put(task)
-                return
             try:
                 task.run()
             except BaseException as error:  # noqa: BLE001 - a bug of the machine must not cost the pool a thread
@@ -128,13 +127,16 @@ class _Pool:
         with self._lock:
             self._threads.pop(me, None)
             last = not self._threads
+            if self._replaced:  # they may wait for a task as well
+                self._queue.put(_STOP)
         if last:
             self._runtime.ended(self)
 
     def _was_replaced(self, me: int) -> bool:
         with self._lock:
             self._runtime.zombies.pop(me, None)
-            replaced = me not in self._threads
+            replaced = me in self._replaced
+            self._replaced.discard(me)
         if replaced:
             get_logger().info("runtime.zombie_returned", left=len(self._runtime.zombies))
         return replaced
@@ -148,6 +150,7 @@ class _Pool:
             if ident in self._runtime.zombies:  # else its task has returned meanwhile
                 self._runtime.zombies[ident] = thread
                 del self._threads[ident]
+                self._replaced.add(ident)
                 if not self._closed:
                     self._add_thread()
         return True

@@ -1,0 +1,171 @@
+"""Races on real threads: many rounds of two things at once, and every ask answered at the end."""
+
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+
+from greenroom.supervision._future import Future
+from greenroom.supervision._system import ActorSystem
+from greenroom.supervision.errors import SupervisionError
+from greenroom.supervision.probes import Probe
+from greenroom.supervision.runtime import Dispatcher
+from greenroom.supervision.signals import ChildStarted
+
+ROUNDS = 60
+DISPATCHERS = pytest.mark.parametrize("dispatcher", list(Dispatcher))
+
+
+def together(*actions: Any) -> None:
+    """Run actions at the same moment, each on a thread."""
+    barrier = Barrier(len(actions))
+    errors: list[BaseException] = []
+
+    def run(action: Any) -> None:
+        barrier.wait(5)
+        try:
+            action()
+        except SupervisionError:
+            return
+        except BaseException as error:  # noqa: BLE001 - reported below
+            errors.append(error)
+
+    threads = [Thread(target=run, args=(action,)) for action in actions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+        assert not thread.is_alive()
+    assert errors == []
+
+
+class Reviver(Probe):
+    """Starts children again for ever."""
+
+    def on_child(self, signal: Any) -> None:
+        if not isinstance(signal, ChildStarted):
+            self.respawn(signal.child)
+
+
+@DISPATCHERS
+def test_puts_and_the_end(real: ActorSystem, dispatcher: Dispatcher) -> None:
+    """Asks from three threads while the actor stops, crashes or is fenced: all are answered."""
+    for number in range(ROUNDS):
+        ref, started = real.launch(Probe, name=f"probe-{number}", dispatcher=dispatcher)
+        started.get(timeout=5)
+        answers: list[Future[Any]] = []
+
+        def flood(ref: Any = ref, answers: Any = answers) -> None:
+            for item in range(50):
+                answers.append(ref.ask(item, block=False))  # noqa: PERF401 - others append too
+
+        ends = (
+            lambda ref=ref: ref.stop(timeout=5),
+            lambda ref=ref: ref.tell(lambda _: 1 / 0),
+            lambda ref=ref: ref._cell.fence("on purpose"),
+        )
+        together(flood, flood, flood, ends[number % 3])
+        if ref.is_alive():
+            ref.stop(timeout=5)
+        for answer in answers:
+            try:
+                answer.get(timeout=5)
+            except SupervisionError as error:
+                assert not isinstance(error, TimeoutError)
+
+
+@DISPATCHERS
+def test_fences_and_handlers_that_return(real: ActorSystem, dispatcher: Dispatcher) -> None:
+    """An actor that is fenced again and again while it works, and restarted each time, goes on working."""
+    parent = real.start(Reviver)
+    child = parent.ask(lambda actor: actor.spawn(Probe, name="child", dispatcher=dispatcher), timeout=5)
+    for _ in range(ROUNDS):
+        answers = [child.ask(number, block=False) for number in range(20)]
+        together(
+            lambda: child._cell.fence("on purpose"),
+            lambda: [child.send(number) for number in range(20)],
+            lambda: child._cell.fence("on purpose"),
+        )
+        for answer in answers:
+            try:
+                answer.get(timeout=5)
+            except SupervisionError as error:
+                assert not isinstance(error, TimeoutError)
+    assert child.ask("still there", timeout=5) == "still there"
+    assert child.incarnation > 1
+    parent.stop(timeout=5)
+    assert not child.is_alive()
+
+
+def test_restarts_and_the_stop_of_their_parent(real: ActorSystem) -> None:
+    """A parent that stops while its children crash and are restarted leaves none behind."""
+    for number in range(ROUNDS):
+        parent, started = real.launch(Reviver, name=f"parent-{number}")
+        started.get(timeout=5)
+        children = parent.ask(
+            lambda actor: [actor.spawn(Probe, name=f"{index}") for index in range(4)], timeout=5
+        )
+        together(
+            lambda children=children: [child.send(lambda _: 1 / 0) for child in children],
+            lambda parent=parent: parent.stop(timeout=5),
+            lambda children=children: [child._cell.fence("on purpose") for child in children],
+        )
+        assert not parent.is_alive()
+        assert not any(child.is_alive() for child in children)
+    assert real.roots() == ()
+
+
+def test_timers_and_the_end(real: ActorSystem) -> None:
+    """Timers that are due while their actor ends neither fire in it nor stay behind."""
+    for _ in range(ROUNDS):
+        ref = real.start(Probe)
+        ref.ask(
+            lambda actor: [actor.after(number * 1000, lambda: None) for number in range(100)], timeout=5
+        )
+        together(lambda ref=ref: ref.stop(timeout=5), lambda ref=ref: ref._cell.fence("on purpose"))
+        if ref.is_alive():
+            ref.stop(timeout=5)
+    assert real.runtime.live_timers() == 0
+
+
+def test_starts_and_the_close_of_their_system() -> None:
+    """Actors that are started while the system closes are started and stopped, or refused; none is left."""
+    for _ in range(10):
+        system = ActorSystem()
+
+        def start(system: ActorSystem = system) -> None:
+            for _ in range(20):
+                system.start(Probe)
+
+        together(start, start, system.close)
+        assert system.roots() == ()
+
+
+def test_monitors_and_the_end(real: ActorSystem) -> None:
+    """A monitor that is set while its target ends is told exactly once."""
+    for _ in range(ROUNDS):
+        heard: list[Any] = []
+        watcher, target = real.start(Probe, heard), real.start(Probe)
+        together(
+            lambda watcher=watcher, target=target: watcher.ask(
+                lambda actor: [actor.monitor(target) for _ in range(20)] and None, timeout=5
+            ),
+            lambda target=target: target.stop(timeout=5),
+        )
+        target.stop(timeout=5)
+        for _ in range(1000):
+            if len(watcher.ask(lambda actor: list(actor.heard), timeout=5)) == 20:
+                break
+        assert len({down.monitor for down in heard}) == len(heard) == 20
+        watcher.stop(timeout=5)
+
+
+def test_a_broken_machine_does_not_leave_an_actor_half_way(real: ActorSystem) -> None:
+    """Should our own code fail, the actor is fenced, its asks are answered, and its thread goes on for others."""
+    ref = real.start(Probe)
+    ref._cell.put_control((lambda *_: 1 / 0, None, None))
+    with pytest.raises(SupervisionError):
+        for _ in range(100_000):
+            ref.ask("until it is gone", timeout=5)
+    others = [real.start(Probe) for _ in range(4)]
+    assert [other.ask(1, timeout=5) for other in others] == [1] * 4
