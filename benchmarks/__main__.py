@@ -10,6 +10,10 @@ from benchmarks._table import Row, show
 def main(chosen: list[str]) -> None:
     """Run the chosen benchmarks, or all of them."""
     found = sorted(path.stem for path in Path(__file__).parent.glob("bench_*.py"))
+    known = [name.removeprefix("bench_") for name in found]
+    unknown = sorted(set(chosen) - set(known))
+    if unknown:
+        sys.exit(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}")
     rows: list[Row] = []
     for name in found:
         if not chosen or name.removeprefix("bench_") in chosen:
