@@ -2,9 +2,9 @@
 
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._backoff import Backoff, BackoffState
-from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._family import ChildStatus
 from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._ledger import (
     Demonitor,
