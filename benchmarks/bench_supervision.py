@@ -2,7 +2,7 @@
 
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
@@ -159,7 +159,7 @@ def rows() -> list[Row]:
     ]
 
 
-def _medians(rounds: list[tuple[float, ...]]) -> list[float]:
+def _medians(rounds: Sequence[tuple[float, ...]]) -> list[float]:
     return [median(column) for column in zip(*rounds, strict=True)]
 
 

@@ -1,5 +1,8 @@
 """What Pykka's users know: proxies, urns, futures and their map, filter, reduce and join."""
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportAttributeAccessIssue=false
+# A proxy's attributes are futures, which no checker can see.
 
+from pathlib import Path
 from typing import Any
 
 import pykka
@@ -88,7 +91,7 @@ def test_futures_combine(real: ActorSystem) -> None:
     answers = [ref.ask(number, block=False) for number in range(5)]
     assert list(pykka.get_all(answers, timeout=5)) == [0, 1, 2, 3, 4]
     assert answers[2].map(lambda number: number * 10).get(timeout=5) == 20
-    joined = answers[0].join(*answers[1:])
+    joined: pykka.Future[Any] = answers[0].join(*answers[1:])
     assert list(joined.get(timeout=5)) == [0, 1, 2, 3, 4]
     assert list(joined.filter(lambda number: number > 2).get(timeout=5)) == [3, 4]
     assert joined.reduce(lambda a, b: a + b).get(timeout=5) == 10
@@ -99,9 +102,10 @@ def test_a_future_is_set_once() -> None:
     future: Future[Any] = Future()
     assert not future.done()
     future.set(1)
-    for second in (lambda: future.set(2), lambda: future.set_exception((ValueError, ValueError(), None))):
-        with pytest.raises(RuntimeError):
-            second()
+    with pytest.raises(RuntimeError):
+        future.set(2)
+    with pytest.raises(RuntimeError):
+        future.set_exception((ValueError, ValueError(), None))
     assert not future.try_set(3)
     assert not future.try_fail(ValueError())
     with pytest.raises(RuntimeError):
@@ -115,12 +119,12 @@ def test_a_future_takes_an_error_as_sys_has_it() -> None:
     future: Future[Any] = Future()
     assert repr(future) == "<Future pending>"
     try:
-        raise OSError("on purpose")
+        Path("/no such file").read_bytes()
     except OSError:
         future.set_exception()
     assert isinstance(future.error(), OSError)
-    assert repr(future) == "<Future failed OSError>"
-    with pytest.raises(OSError, match="on purpose"):
+    assert repr(future) == "<Future failed FileNotFoundError>"
+    with pytest.raises(FileNotFoundError):
         future.get()
 
 

@@ -1,5 +1,9 @@
 """Races on real threads: many rounds of two things at once, and every ask answered at the end."""
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownVariableType=false
+# The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
+from contextlib import suppress
 from threading import Barrier, Thread
 from typing import Any
 
@@ -7,7 +11,7 @@ import pytest
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._system import ActorSystem
-from greenroom.supervision.errors import SupervisionError
+from greenroom.supervision.errors import ActorCrashed, ActorDead, SupervisionError
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildStarted
@@ -47,6 +51,13 @@ class Reviver(Probe):
             self.respawn(signal.child)
 
 
+def all_answered(answers: list[Future[Any]]) -> None:
+    """Wait for each answer, whatever it is."""
+    for answer in answers:
+        with suppress(ActorDead, ActorCrashed):
+            answer.get(timeout=5)
+
+
 @DISPATCHERS
 def test_puts_and_the_end(real: ActorSystem, dispatcher: Dispatcher) -> None:
     """Asks from three threads while the actor stops, crashes or is fenced: all are answered."""
@@ -57,7 +68,7 @@ def test_puts_and_the_end(real: ActorSystem, dispatcher: Dispatcher) -> None:
 
         def flood(ref: Any = ref, answers: Any = answers) -> None:
             for item in range(50):
-                answers.append(ref.ask(item, block=False))  # noqa: PERF401 - others append too
+                answers.append(ref.ask(item, block=False))
 
         ends = (
             lambda ref=ref: ref.stop(timeout=5),
@@ -67,11 +78,7 @@ def test_puts_and_the_end(real: ActorSystem, dispatcher: Dispatcher) -> None:
         together(flood, flood, flood, ends[number % 3])
         if ref.is_alive():
             ref.stop(timeout=5)
-        for answer in answers:
-            try:
-                answer.get(timeout=5)
-            except SupervisionError as error:
-                assert not isinstance(error, TimeoutError)
+        all_answered(answers)
 
 
 @DISPATCHERS
@@ -86,11 +93,7 @@ def test_fences_and_handlers_that_return(real: ActorSystem, dispatcher: Dispatch
             lambda: [child.send(number) for number in range(20)],
             lambda: child._cell.fence("on purpose"),
         )
-        for answer in answers:
-            try:
-                answer.get(timeout=5)
-            except SupervisionError as error:
-                assert not isinstance(error, TimeoutError)
+        all_answered(answers)
     assert child.ask("still there", timeout=5) == "still there"
     assert child.incarnation > 1
     parent.stop(timeout=5)
@@ -119,9 +122,7 @@ def test_timers_and_the_end(real: ActorSystem) -> None:
     """Timers that are due while their actor ends neither fire in it nor stay behind."""
     for _ in range(ROUNDS):
         ref = real.start(Probe)
-        ref.ask(
-            lambda actor: [actor.after(number * 1000, lambda: None) for number in range(100)], timeout=5
-        )
+        ref.ask(lambda actor: [actor.after(number * 1000, lambda: None) for number in range(100)], timeout=5)
         together(lambda ref=ref: ref.stop(timeout=5), lambda ref=ref: ref._cell.fence("on purpose"))
         if ref.is_alive():
             ref.stop(timeout=5)
@@ -164,8 +165,8 @@ def test_a_broken_machine_does_not_leave_an_actor_half_way(real: ActorSystem) ->
     """Should our own code fail, the actor is fenced, its asks are answered, and its thread goes on for others."""
     ref = real.start(Probe)
     ref._cell.put_control((lambda *_: 1 / 0, None, None))
-    with pytest.raises(SupervisionError):
-        for _ in range(100_000):
-            ref.ask("until it is gone", timeout=5)
+    gone: Future[None] = Future()
+    ref._cell.watch(real.runtime.next_id(), lambda _, __: gone.try_set(None), None)
+    gone.get(timeout=5)
     others = [real.start(Probe) for _ in range(4)]
     assert [other.ask(1, timeout=5) for other in others] == [1] * 4

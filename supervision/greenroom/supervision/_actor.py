@@ -40,7 +40,9 @@ class Actor(pykka.Actor):
     """Which threads run actors of this class, where their spec does not say."""
 
     @classmethod
-    def start(cls, *args: Any, **kwargs: Any) -> ActorRef[Self]:
+    def start(  # pyright: ignore[reportIncompatibleMethodOverride] - a narrower ref
+        cls, *args: Any, **kwargs: Any
+    ) -> ActorRef[Self]:
         """Start one without a supervisor, in the default system, and wait until it has started.
 
         Raises:
@@ -67,7 +69,7 @@ class Actor(pykka.Actor):
     # -- Pykka's attributes --------------------------------------------------------------------------------
 
     @property
-    def actor_ref(self) -> ActorRef[Self]:
+    def actor_ref(self) -> ActorRef[Self]:  # pyright: ignore[reportIncompatibleMethodOverride] - as above
         """This actor's ref: what to hand to others, never ``self``."""
         ref: ActorRef[Self] = self._cell.ref
         return ref
@@ -253,14 +255,14 @@ class Actor(pykka.Actor):
         if target is not None:
             target.unwatch(monitor)
 
-    def after(self, delay_ns: int, function: Callable[..., None], *args: Any) -> OwnTimer:
+    def after(self, delay_ns: int, function: Callable[..., object], *args: Any) -> OwnTimer:
         """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.
 
         A timer belongs to the incarnation: the next one never hears of it.
         """
         return self._own().after(self._life, delay_ns, function, args)
 
-    def when(self, future: Future[T], function: Callable[..., None], *args: Any) -> None:
+    def when(self, future: Future[T], function: Callable[..., object], *args: Any) -> None:
         """Call ``function(future, *args)`` as a message of this actor once ``future`` is complete."""
         cell, life = self._own(), self._life
         future.add_done_callback(lambda done: cell.put_continuation(life, function, (done, *args)))

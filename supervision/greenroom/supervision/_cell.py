@@ -224,20 +224,20 @@ class Cell(Ending):
             self._receive(down, life, epoch)
 
     def put_continuation(
-        self, life: Incarnation, function: Callable[..., None], args: tuple[Any, ...]
+        self, life: Incarnation, function: Callable[..., object], args: tuple[Any, ...]
     ) -> None:
         """Have ``function(*args)`` run by this incarnation, if it lives then."""
         self.put_control((Cell._continue, life, (function, args)))
 
     def _continue(
-        self, life: Incarnation, detail: tuple[Callable[..., None], tuple[Any, ...]], epoch: int
+        self, life: Incarnation, detail: tuple[Callable[..., object], tuple[Any, ...]], epoch: int
     ) -> None:
         if life is self.life and self.state in (STARTING, RUNNING):
             function, args = detail
             self.foreign(life, epoch, function, *args)
 
     def after(
-        self, life: Incarnation, delay_ns: int, function: Callable[..., None], args: tuple[Any, ...]
+        self, life: Incarnation, delay_ns: int, function: Callable[..., object], args: tuple[Any, ...]
     ) -> OwnTimer:
         """Call ``function(*args)`` in this incarnation after ``delay_ns``, if it lives then."""
         if life.timers is None:

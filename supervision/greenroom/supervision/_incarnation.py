@@ -105,7 +105,7 @@ class Watch:
 
     __slots__ = ("callback", "incarnation")
 
-    def __init__(self, callback: Callable[[int, Cause], None], incarnation: int | None) -> None:
+    def __init__(self, callback: Callable[[int, Cause], object], incarnation: int | None) -> None:
         self.callback = callback
         self.incarnation = incarnation
 
@@ -116,11 +116,11 @@ class OwnTimer:
     __slots__ = ("_args", "_cell", "_function", "_life", "handle")
 
     def __init__(
-        self, cell: "Cell", life: Incarnation, function: Callable[..., None], args: tuple[Any, ...]
+        self, cell: "Cell", life: Incarnation, function: Callable[..., object], args: tuple[Any, ...]
     ) -> None:
         self._cell = cell
         self._life = life
-        self._function: Callable[..., None] | None = function
+        self._function: Callable[..., object] | None = function
         self._args = args
         self.handle: Any = None
 

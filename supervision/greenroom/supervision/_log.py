@@ -1,24 +1,30 @@
 """The library's logger: structlog where the host has configured it, the host's stdlib logging where not."""
 
 import logging
+import traceback
+from contextlib import suppress
+from functools import cache
 from typing import Any, Final
-
-import structlog
 
 NAME: Final = "greenroom"
 logging.getLogger(NAME).addHandler(logging.NullHandler())
 
-_stdlib: Final[Any] = structlog.wrap_logger(
-    logging.getLogger(NAME),
-    processors=[
-        structlog.stdlib.filter_by_level,
-        structlog.processors.format_exc_info,
-        structlog.stdlib.render_to_log_kwargs,
-    ],
-    wrapper_class=structlog.stdlib.BoundLogger,
-    context_class=dict,
-    cache_logger_on_first_use=False,
-)
+
+@cache
+def _stdlib() -> Any:
+    import structlog  # noqa: PLC0415 - half of the time to import this floor, and nobody logs at import
+
+    return structlog.wrap_logger(
+        logging.getLogger(NAME),
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.processors.format_exc_info,
+            structlog.stdlib.render_to_log_kwargs,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        context_class=dict,
+        cache_logger_on_first_use=False,
+    )
 
 
 def get_logger(**context: object) -> Any:
@@ -27,5 +33,13 @@ def get_logger(**context: object) -> Any:
     Whoever embeds greenroom decides where its log goes: to their structlog configuration if there is one, else
     to the stdlib logger ``greenroom``, which is silent until the host adds a handler.
     """
-    logger = structlog.get_logger(NAME) if structlog.is_configured() else _stdlib
+    import structlog  # noqa: PLC0415 - as above
+
+    logger = structlog.get_logger(NAME) if structlog.is_configured() else _stdlib()
     return logger.bind(**context) if context else logger
+
+
+def log_bug(event: str, error: BaseException) -> None:
+    """Log what should not have happened; the host's log handlers may fail themselves."""
+    with suppress(Exception):
+        get_logger().error(event, traceback="".join(traceback.format_exception(error)))

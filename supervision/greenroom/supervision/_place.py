@@ -183,7 +183,7 @@ class Place(Mailbox):
             self.children.pop(child, None)
         child.terminate()
 
-    def watch(self, key: int, callback: Callable[[int, Cause], None], incarnation: int | None) -> None:
+    def watch(self, key: int, callback: Callable[[int, Cause], object], incarnation: int | None) -> None:
         """Call ``callback(incarnation, cause)`` once: when the place is terminated, or that incarnation is over."""
         with self.lock:
             if not self._is_over(incarnation):

@@ -124,13 +124,16 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         self._cell.dead_letter(message, why)
         return False
 
-    @overload
+    # Pykka's overloads say "an answer or a future" where ``block`` is left out; these say which.
+    @overload  # type: ignore[override]
     def ask(self, message: Any, *, block: Literal[False], timeout: float | None = None) -> Future[Any]: ...
     @overload
-    def ask(self, message: Any, *, block: Literal[True], timeout: float | None = None) -> Any: ...
+    def ask(self, message: Any, *, block: Literal[True] = True, timeout: float | None = None) -> Any: ...
     @overload
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any | Future[Any]: ...
-    def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any | Future[Any]:
+    def ask(self, message: Any, *, block: bool, timeout: float | None = None) -> Any: ...
+    def ask(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, message: Any, *, block: bool = True, timeout: float | None = None
+    ) -> Any | Future[Any]:
         """Send ``message`` and get the answer, or with ``block=False`` a future that can be awaited.
 
         Args:
@@ -153,13 +156,15 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             future.try_fail(error)
         return future.get(timeout=timeout) if block else future
 
-    @overload
-    def stop(self, *, block: Literal[True], timeout: float | None = None) -> bool: ...
+    @overload  # type: ignore[override]
+    def stop(self, *, block: Literal[True] = True, timeout: float | None = None) -> bool: ...
     @overload
     def stop(self, *, block: Literal[False], timeout: float | None = None) -> Future[bool]: ...
     @overload
-    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]: ...
-    def stop(self, *, block: bool = True, timeout: float | None = None) -> bool | Future[bool]:
+    def stop(self, *, block: bool, timeout: float | None = None) -> bool | Future[bool]: ...
+    def stop(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, *, block: bool = True, timeout: float | None = None
+    ) -> bool | Future[bool]:
         """Have the actor stop after the messages that it has now; true once it has, false if it was gone.
 
         A supervised actor ends normally by this: whether it is restarted is up to its restart type.

@@ -22,15 +22,14 @@ import heapq
 import itertools
 import random  # noqa: TID251 - the simulation's dice are made here
 import traceback
-from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Final, NoReturn
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import SupersededError
 from greenroom.supervision._mailbox import Ask, Mailbox
+from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
 from greenroom.supervision._threads import current
 from greenroom.supervision.errors import BlockingInHandler, Deadlock, Restless
 from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
@@ -75,108 +74,6 @@ class _Handle:
         self.callback = None
 
 
-class _Shared:
-    """An executor whose tasks run in any order."""
-
-    def __init__(self, runtime: "SimulatedRuntime") -> None:
-        self._ready = runtime.ready
-
-    def submit(self, task: Task) -> None:
-        self._ready.append(task)
-
-    def close(self) -> None:
-        """Nothing: shared."""
-
-    def replace(self) -> None:
-        """Nothing: shared."""
-
-
-class _Pinned:
-    """An executor whose tasks run one after the other. It is itself the task that runs the first of them."""
-
-    def __init__(self, runtime: "SimulatedRuntime", name: str) -> None:
-        self._runtime = runtime
-        self._queue: deque[Task] = deque()
-        self._stuck = 0
-        self._closing = False
-        self.name = name
-
-    def submit(self, task: Task) -> None:
-        self._queue.append(task)
-        if len(self._queue) == 1 and not self._stuck:
-            self._runtime.ready.append(self)
-
-    def head(self) -> Task:
-        return self._queue[0]
-
-    def run(self) -> None:
-        task = self._queue[0]
-        try:
-            task.run()
-        finally:
-            self._queue.popleft()
-            self._stuck = self._runtime.stuck_now()
-            if self._queue and not self._stuck:
-                self._runtime.ready.append(self)
-            self._end_if_done()
-
-    def abandon(self, ident: int) -> None:
-        if self._stuck == ident:
-            self._stuck = 0
-            if self._queue:
-                self._runtime.ready.append(self)
-            self._end_if_done()
-
-    def replace(self) -> None:
-        if self._stuck:
-            ident = self._stuck
-            self._runtime.zombies.setdefault(ident, self.name)
-            self._runtime.abandon(ident)
-
-    def close(self) -> None:
-        self._closing = True
-        self._end_if_done()
-
-    def _end_if_done(self) -> None:
-        if self._closing and not self._queue and not self._stuck:
-            self._runtime.pinned.pop(self, None)
-
-
-class _Lock:
-    """A mutex that says so instead of waiting: in one thread nobody else would ever release it."""
-
-    __slots__ = ("_held",)
-
-    def __init__(self) -> None:
-        self._held = False
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002 - as a mutex
-        if self._held and blocking:
-            cell = current.cell
-            raise BlockingInHandler(
-                "the simulation" if cell is None else cell.path, "acquire() of a lock that is held"
-            )
-        taken = not self._held
-        self._held = True
-        return taken
-
-    def release(self) -> None:
-        if not self._held:
-            raise RuntimeError("release of a lock that is not held")
-        self._held = False
-
-    def locked(self) -> bool:
-        return self._held
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-
 class SimulatedRuntime:
     """Runs actors in one thread, in virtual time, in an order that the seed decides.
 
@@ -196,14 +93,14 @@ class SimulatedRuntime:
         self.trace = trace
         self.steps = 0
         self.ready: list[Task] = []
-        self.pinned: dict[_Pinned, None] = {}
+        self.pinned: dict[Pinned, None] = {}
         self.zombies: dict[int, Any] = {}
         self._choose = random.Random(f"order {seed}").random
         self._now_ns = 0
         self._timers: list[tuple[int, int, _Handle]] = []
         self._serial = itertools.count()
         self._ids = itertools.count(1)
-        self._shared = _Shared(self)
+        self._shared = Shared(self)
         self._hung: dict[int, tuple[str, str]] = {}
         self._stepping = False
 
@@ -223,7 +120,7 @@ class SimulatedRuntime:
         """Return what runs tasks: in any order, or for `Dispatcher.PINNED` one after the other."""
         if dispatcher is not Dispatcher.PINNED:
             return self._shared
-        pinned = _Pinned(self, name)
+        pinned = Pinned(self, name)
         self.pinned[pinned] = None
         return pinned
 
@@ -237,7 +134,7 @@ class SimulatedRuntime:
 
     def lock(self) -> Any:
         """Return a mutex that refuses to wait."""
-        return _Lock()
+        return Lock()
 
     def wait(self, future: Future[Any], timeout_ns: int | None) -> bool:
         """Run until ``future`` is complete, for ``timeout_ns`` of virtual time; return whether it is.
@@ -368,7 +265,7 @@ class SimulatedRuntime:
         task = ready[index]
         ready[index] = ready[-1]
         ready.pop()
-        self._begin(task.head() if isinstance(task, _Pinned) else task)
+        self._begin(task.head() if isinstance(task, Pinned) else task)
         try:
             task.run()
         except _HungError:
@@ -420,6 +317,6 @@ def _name(item: Any) -> str:
         return f"ask {_name(item.message)}"
     if isinstance(item, str | int):
         return repr(item)
-    if isinstance(item, tuple) and item:
-        return _name(item[0])
+    if type(item) is tuple and item:
+        return _name(item[0])  # pyright: ignore[reportUnknownArgumentType]
     return getattr(item, "__qualname__", type(item).__name__)

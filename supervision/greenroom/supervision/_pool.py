@@ -1,0 +1,163 @@
+"""Pools of real threads: a queue of tasks, the threads that run them, and their replacement when one hangs."""
+
+import itertools
+import queue
+import threading  # noqa: TID251 - of the modules that own real threads
+from collections.abc import Callable
+from typing import Any, Final, Protocol, cast
+
+from greenroom.supervision._log import get_logger, log_bug
+from greenroom.supervision.runtime import Task
+
+
+class Owner(Protocol):
+    """The runtime, as a pool sees it."""
+
+    zombies: dict[int, Any]
+
+    def ended(self, pool: Any, /) -> None: ...
+
+
+class _Stop:
+    """Makes one thread of a pool end."""
+
+    def run(self) -> None:
+        raise AssertionError
+
+
+_STOP: Final = _Stop()
+
+
+class Pool:
+    """A queue of tasks and the threads that run them.
+
+    A thread whose task hangs is first marked in the runtime's ``zombies``, by whoever gives it up and while its
+    task surely runs, then replaced by `abandon`. Whenever its task returns, it finds the mark: it ends if it has
+    been replaced, and goes on if it has not been yet, in which case `abandon` finds no mark and does nothing.
+    """
+
+    def __init__(self, name: str, threads: int, runtime: Owner) -> None:
+        self._queue: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._runtime = runtime
+        self._name = name
+        self._serial = itertools.count(1)
+        self._threads: dict[int, threading.Thread] = {}
+        self._lock = threading.RLock()
+        self._replaced: set[int] = set()
+        self._closed = False
+        self.submit: Callable[[Task], None] = self._queue.put
+        for _ in range(threads):
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        thread = threading.Thread(
+            target=self._loop, name=f"greenroom-{self._name}-{next(self._serial)}", daemon=True
+        )
+        with self._lock:  # the new thread waits for it, so that it is known before it does anything
+            thread.start()
+            self._threads[cast("int", thread.ident)] = thread
+
+    def _loop(self) -> None:
+        get = self._queue.get
+        me = threading.get_ident()
+        zombies = self._runtime.zombies
+        with self._lock:
+            pass
+        while True:
+            task = get()
+            if zombies and me in zombies and self._was_replaced(me):
+                self._queue.put(
+                    task
+                )  # it was replaced while it waited for a task, which `replace` cannot see
+                return
+            if task is _STOP:
+                break
+            try:
+                task.run()
+            except BaseException as error:  # noqa: BLE001 - a bug of the machine must not cost the pool a thread
+                log_bug("runtime.task_failed", error)
+            del task
+            if zombies and me in zombies and self._was_replaced(me):
+                return
+        with self._lock:
+            self._threads.pop(me, None)
+            last = not self._threads
+            if self._replaced:  # they may wait for a task as well
+                self._queue.put(_STOP)
+        if last:
+            self._runtime.ended(self)
+
+    def _was_replaced(self, me: int) -> bool:
+        with self._lock:
+            self._runtime.zombies.pop(me, None)
+            replaced = me in self._replaced
+            self._replaced.discard(me)
+        if replaced:
+            get_logger().info("runtime.zombie_returned", left=len(self._runtime.zombies))
+        return replaced
+
+    def abandon(self, ident: int) -> bool:
+        """Replace thread ``ident``; False if it is not one of this pool's."""
+        with self._lock:
+            thread = self._threads.get(ident)
+            if thread is None:
+                return False
+            if ident in self._runtime.zombies:  # else its task has returned meanwhile
+                self._runtime.zombies[ident] = thread
+                del self._threads[ident]
+                self._replaced.add(ident)
+                if not self._closed:
+                    self._add_thread()
+        return True
+
+    def replace(self) -> None:
+        """Give up all threads of this pool, which hang, and go on with others."""
+        with self._lock:
+            for thread in self.threads():
+                ident = cast("int", thread.ident)
+                self._runtime.zombies[ident] = thread
+                self.abandon(ident)
+
+    def threads(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._threads.values())
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            for _ in self._threads:
+                self._queue.put(_STOP)
+
+    def drain(self) -> None:
+        """Run what is left over, in the calling thread: nobody's last message is lost."""
+        self.submit = run_now
+        while True:
+            try:
+                task = self._queue.get_nowait()
+            except queue.Empty:
+                return
+            if task is not _STOP:
+                run_now(task)
+
+
+class Shared:
+    """A pool as actors see it: closing it is not theirs to do."""
+
+    __slots__ = ("submit",)
+
+    def __init__(self, pool: Pool) -> None:
+        self.submit: Callable[[Task], None] = pool.submit
+
+    def close(self) -> None:
+        """Nothing: the runtime closes its pools."""
+
+    def replace(self) -> None:
+        """Nothing: a fence replaces the one thread that hangs."""
+
+
+def run_now(task: Task) -> None:
+    """Stand in for a closed executor: a late message is turned into a dead letter by its sender's thread."""
+    try:
+        task.run()
+    except BaseException as error:  # noqa: BLE001 - as on a thread of the pool
+        log_bug("runtime.task_failed", error)
