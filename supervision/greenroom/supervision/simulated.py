@@ -24,7 +24,7 @@ import random  # noqa: TID251 - the simulation's dice are made here
 import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import SupersededError
@@ -318,5 +318,5 @@ def _name(item: Any) -> str:
     if isinstance(item, str | int):
         return repr(item)
     if type(item) is tuple and item:
-        return _name(item[0])  # pyright: ignore[reportUnknownArgumentType]
-    return getattr(item, "__qualname__", type(item).__name__)
+        return _name(item[0])
+    return str(getattr(cast("object", item), "__qualname__", type(cast("object", item)).__name__))
