@@ -5,13 +5,16 @@ to do. What a record holds open (a reading, a pipeline) is closed by whoever tak
 actor that happened to open it.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.actors._meter import StreamMeter
 from greenroom.actors._output import Output
 from greenroom.actors.context import Context, Credentials, StreamInfo
+from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import RoomSnapshot, StreamSnapshot, TrackSnapshot
 from greenroom.actors.sources import Sink, Source
 from greenroom.supervision import LeaseId
@@ -22,21 +25,46 @@ if TYPE_CHECKING:
     from greenroom.actors._pacer import PacedSource
     from greenroom.supervision import ActorRef, Future
 
+ID_CHARACTERS: Final = 180
 
-@dataclass(slots=True)
+
+def child_id(kind: str, key: str) -> str:
+    """Return what a child is called by its supervisor: the key itself, unless it is too long for that.
+
+    >>> child_id("track", "guest-1/microphone")
+    'track:guest-1/microphone'
+    >>> len(child_id("track", 300 * "x"))
+    189
+    """
+    whole = f"{kind}:{key}"
+    if len(whole) <= ID_CHARACTERS:
+        return whole
+    return f"{whole[:ID_CHARACTERS]}~{zlib.crc32(key.encode()):08x}"
+
+
+@dataclass(slots=True, eq=False)
 class Granted:
     """A lease as its holder sees it.
 
     Attributes:
-        step: the spec's name, ``denoise``.
         name: the processor's, ``denoise#1``.
+        over: its holder has given it back, or away.
     """
 
     lease_id: LeaseId
     processor: "ActorRef[Any]"
-    step: str
+    spec: ProcessorSpec
     name: str
     host: Any
+    over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a pipeline: what is wanted, and the very processor, if a lease on it was given."""
+
+    spec: ProcessorSpec
+    processor: "ActorRef[Any] | None" = None
 
 
 @dataclass(slots=True)
@@ -47,6 +75,21 @@ class Pipeline:
     lanes: Sequence["Lane"]
     granted: list[Granted]
 
+    def discard(self, drained: "Future[None]") -> None:
+        """Drop what is inside; ``drained`` is completed when the last call that runs has come back, or was given up."""
+        self.head.close()
+        left = list(self.lanes)
+        if not left:
+            drained.try_set(None)
+
+        def one_drained(lane: "Lane") -> None:
+            left.remove(lane)
+            if not left:
+                drained.try_set(None)
+
+        for lane in self.lanes:
+            lane.close(partial(one_drained, lane), discard=True)
+
 
 @dataclass(slots=True)
 class StreamState:
@@ -55,18 +98,25 @@ class StreamState:
     Attributes:
         done: completed when the last frame has reached the output.
         written: completed when the sink has finished, or at once with ``done`` where there is none.
+        gone: completed when nothing of it is left: no lease, no actor.
+        removed: it should end; any thread may set it.
+        discard: what is inside should be dropped then.
+        drained: completed when nothing comes any more from the pipeline before the present one.
     """
 
     name: str
-    steps: tuple[Any, ...]
+    steps: tuple[Step, ...]
     output: Output
     meter: StreamMeter
     done: "Future[None]"
     written: "Future[None]"
+    gone: "Future[None]"
     sink: Sink | None = None
     pipeline: Pipeline | None = None
+    drained: "Future[None] | None" = None
     pipeline_names: tuple[str, ...] = ()
     removed: bool = False
+    discard: bool = False
     moving: bool = False
     error: BaseException | None = None
     actor: "ActorRef[Any] | None" = None
@@ -89,7 +139,14 @@ class StreamState:
 
 @dataclass(slots=True)
 class TrackState:
-    """A track that should be in a room."""
+    """A track that should be in a room.
+
+    Attributes:
+        ticket: while it moves from room to room, holds one item; who pops it has the track.
+        kept: what a reconnecting room has kept for it: processors that its first streams take.
+        handle: what people hold of it.
+        room_handle: what people hold of its room.
+    """
 
     key: str
     sid: str
@@ -103,15 +160,31 @@ class TrackState:
     paced: "PacedSource | None" = None
     streams: dict[str, StreamState] = field(default_factory=dict[str, StreamState])
     serial: int = 0
-    held: dict[str, "ActorRef[Any]"] = field(default_factory=dict[str, Any])
+    kept: tuple["ActorRef[Any]", ...] = ()
     removed: bool = False
     moving: bool = False
+    ticket: list[None] = field(default_factory=list[None])
     actor: "ActorRef[Any] | None" = None
+    handle: Any = None
+    room_handle: Any = None
+
+    def claim(self) -> bool:
+        """Take a track that is on its way between two rooms; only one of them can."""
+        try:
+            self.ticket.pop()
+        except IndexError:
+            return False
+        return True
 
     @property
     def path(self) -> str:
         """Its path in events."""
         return f"room:{self.room_name}/track:{self.key}"
+
+    def leases(self) -> list[Granted]:
+        """Return the leases of its streams."""
+        pipelines = [stream.pipeline for stream in self.streams.copy().values()]
+        return [granted for pipeline in pipelines if pipeline is not None for granted in pipeline.granted]
 
     @property
     def context(self) -> Context:
@@ -138,13 +211,26 @@ class TrackState:
 
 @dataclass(slots=True)
 class RoomState:
-    """A room that should be open."""
+    """A room that should be open.
+
+    Attributes:
+        gone: completed when nothing of it is left.
+        closing: it should end.
+        handle: what people hold of it.
+    """
 
     name: str
     credentials: Credentials | None
+    gone: "Future[None]"
     tracks: dict[str, TrackState] = field(default_factory=dict[str, TrackState])
-    held: dict[str, list[Granted]] = field(default_factory=dict[str, list[Granted]])
+    closing: bool = False
     actor: "ActorRef[Any] | None" = None
+    handle: Any = None
+
+    @property
+    def path(self) -> str:
+        """Its path in events."""
+        return f"room:{self.name}"
 
     def snapshot(self) -> RoomSnapshot:
         """Return it as a frozen record."""

@@ -33,6 +33,12 @@ class Obtain:
 
     A shared spec (and an instance) has one processor for all. Of any other, a stream gets one that no other stream
     uses: one that somebody holds open, if there is one, else a new one; a hold gets one that is there, else a new one.
+    What a room keeps for a track that may come back is nobody else's meanwhile.
+
+    Attributes:
+        very: this processor and no other, as long as it is there: somebody has a lease on it and says so.
+        kept: these before others: the room has kept them for this track.
+        keep: the lease is to keep it for a track that may come back.
     """
 
     spec: ProcessorSpec
@@ -40,18 +46,27 @@ class Obtain:
     incarnation: int
     context: Context
     streaming: bool
+    very: ActorRef[Any] | None = None
+    kept: tuple[ActorRef[Any], ...] = ()
+    keep: bool = False
     errors: ClassVar = (LeaseOver, LeaseRefused, DuplicateName)
 
 
 @dataclass(slots=True)
 class _Known:
-    """One processor as the directory knows it: ``streams`` are its streams' leases, and those on their way."""
+    """One processor as the directory knows it: its streams' leases, and how many are on their way."""
 
     ref: ActorRef[ProcessorActor]
     spec: ProcessorSpec
     streams: set[int] = field(default_factory=set[int])
+    keepers: set[int] = field(default_factory=set[int])
     pending: int = 0
     closing: bool = False
+
+    @property
+    def free(self) -> bool:
+        """Whether no stream uses it, or is about to."""
+        return not self.streams and not self.pending
 
 
 class ProcessorsActor(Supervisor):
@@ -61,7 +76,6 @@ class ProcessorsActor(Supervisor):
         super().__init__(SupervisorFlags(strategy=Strategy.DYNAMIC))
         self._env = env
         self._known: dict[str, _Known] = {}
-        self._serials: dict[str, int] = {}
 
     def on_receive(self, message: Any) -> Any:
         """Find or start a processor and have it grant a lease."""
@@ -72,6 +86,7 @@ class ProcessorsActor(Supervisor):
                 known = self._known.get(name)
                 if known is not None:
                     known.streams.discard(lease_id)
+                    known.keepers.discard(lease_id)
             case _:
                 return super().on_receive(message)
         return None
@@ -96,19 +111,22 @@ class ProcessorsActor(Supervisor):
     def _fitting(self, wanted: Obtain) -> _Known | None:
         spec = wanted.spec
         same = [k for k in self._known.values() if not k.closing and _same(k.spec, spec)]
+        very = next((k for k in same if k.ref == wanted.very), None)
+        if very is not None:
+            return very
         if spec.shared or spec.instance is not None:
             other = [k for k in self._known.values() if k.spec.shared and k.spec.name == spec.name]
             if not same and other and not other[0].closing:
                 raise DuplicateName("shared processor", spec.name)
             return same[0] if same else None
         if wanted.streaming:
-            same = [k for k in same if not k.streams and not k.pending]
+            kept = [k for k in same if k.free and k.ref in wanted.kept]
+            same = kept or [k for k in same if k.free and not k.keepers]
         return same[0] if same else None
 
     def _start_new(self, wanted: Obtain, reply: Future[Any]) -> None:
         spec = wanted.spec
-        serial = self._serials[spec.name] = self._serials.get(spec.name, 0) + 1
-        name = f"{spec.name}#{serial}"
+        name = f"{spec.name}#{self._env.serial(spec.name)}"
         child = ChildSpec(
             id=name,
             start=ProcessorActor,
@@ -156,6 +174,8 @@ class ProcessorsActor(Supervisor):
             granted = answer.outcome()
             if wanted.streaming:
                 known.streams.add(granted.lease_id)
+            if wanted.keep:
+                known.keepers.add(granted.lease_id)
             reply.try_set(granted)
 
 

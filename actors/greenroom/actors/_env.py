@@ -1,11 +1,11 @@
 """What the actors of one session share beside messages: clock, journal, and the records that people look at."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from greenroom.actors._books import ProcessorBook
-from greenroom.actors._desired import RoomState, StreamState
+from greenroom.actors._desired import Granted, RoomState, StreamState
 from greenroom.actors._pacer import Pacer
 from greenroom.actors.context import MASK, Credentials
 from greenroom.actors.processors import ProcessorSpec
@@ -15,6 +15,8 @@ from greenroom.supervision import get_logger
 JOURNAL_EVENTS: Final = 20_000
 TEXT_CHARACTERS: Final = 300
 """How much of a foreign error's text is kept."""
+SERIALS: Final = 10_000
+"""Of how many processor names the last number is remembered."""
 PAST_RECORDS: Final = 5_000
 """How many processors and streams that are gone are remembered."""
 
@@ -51,6 +53,7 @@ class Env:
         self.specs: dict[str, ProcessorSpec] = {}
         self.rooms: dict[str, RoomState] = {}
         self.processors: dict[str, ProcessorBook] = {}
+        self.holds: dict[Granted, None] = {}
         self.past_processors: deque[ProcessorBook] = deque(maxlen=PAST_RECORDS)
         self.past_streams: deque[tuple[StreamState, str]] = deque(maxlen=PAST_RECORDS)
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
@@ -60,6 +63,7 @@ class Env:
         self.answered = 0
         self.closing = False
         self.on_processor: Callable[[], None] = _nothing
+        self._serials: OrderedDict[str, int] = OrderedDict()
         self._lock = runtime.lock()
         self._log = get_logger(session=name)
 
@@ -87,6 +91,13 @@ class Env:
         for token in tuple(self.tokens):
             text = text.replace(token, MASK)
         return text[:TEXT_CHARACTERS]
+
+    def serial(self, name: str) -> int:
+        """Return 1, 2, 3 ... for the processors of one name. The directory calls it."""
+        number = self._serials[name] = self._serials.pop(name, 0) + 1
+        if len(self._serials) > SERIALS:
+            self._serials.popitem(last=False)
+        return number
 
     def note_answer(self, _: object) -> None:
         """Count an answer to an ask of the session's door; any thread."""

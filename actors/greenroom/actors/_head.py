@@ -103,6 +103,11 @@ class Fan:
         self._ended = False
         self._error: BaseException | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether the source has ended."""
+        return self._ended
+
     def attach(self, head: Head) -> None:
         """Send ``head`` what is read from now on; one attached after the end is ended at once."""
         with self._lock:

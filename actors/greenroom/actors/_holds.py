@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from greenroom.actors._desired import Granted
 from greenroom.actors._directory import Obtain
+from greenroom.actors._env import Env
+from greenroom.actors._leasing import Release
 from greenroom.actors.context import NO_CONTEXT
 from greenroom.actors.errors import DuplicateName, LeaseOver
 from greenroom.actors.processors import ProcessorSpec
-from greenroom.supervision import Actor, ActorRef, Future, LeaseRefused
+from greenroom.supervision import Actor, ActorDead, ActorRef, Down, Future, LeaseRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,34 +18,77 @@ class Hold:
     """Hold a processor of ``spec`` open; answered by a `Granted`."""
 
     spec: ProcessorSpec
-    errors: ClassVar = (LeaseOver, LeaseRefused, DuplicateName)
+    errors: ClassVar = (LeaseOver, LeaseRefused, DuplicateName, ActorDead)
 
 
 class HoldsActor(Actor):
-    """Holds leases for people."""
+    """Holds leases for people. What it should hold is in ``env.holds``: the next incarnation obtains it again."""
 
-    def __init__(self, directory: ActorRef[Any]) -> None:
+    def __init__(self, directory: ActorRef[Any], env: Env) -> None:
         self._directory = directory
+        self._env = env
+        self._watched: set[ActorRef[Any]] = set()
+
+    def on_start(self) -> None:
+        """Obtain again what an incarnation before this one has lost."""
+        for granted in self._env.holds.copy():
+            self.when(self._obtain(granted.spec), self._on_again, granted)
 
     def on_receive(self, message: Any) -> Any:
-        """Obtain a lease."""
-        if not isinstance(message, Hold):
-            return super().on_receive(message)
-        reply = self.defer_reply()
+        """Obtain a lease; another one, when a processor is gone."""
+        match message:
+            case Hold(spec=spec):
+                self.when(self._obtain(spec), self._on_granted, self.defer_reply())
+            case Down(ref=ref):
+                self._watched.discard(ref)
+                for granted in [each for each in self._env.holds.copy() if each.processor == ref]:
+                    self.when(self._obtain(granted.spec), self._on_again, granted)
+            case _:
+                return super().on_receive(message)
+        return None
+
+    def _watch(self, granted: Granted) -> None:
+        if granted.processor not in self._watched:
+            self._watched.add(granted.processor)
+            self.monitor(granted.processor)
+
+    def _obtain(self, spec: ProcessorSpec) -> Future[Granted]:
         obtain = Obtain(
-            spec=message.spec,
+            spec=spec,
             holder=self.actor_ref,
             incarnation=self.incarnation,
             context=NO_CONTEXT,
             streaming=False,
         )
-        self.when(self._directory.ask(obtain, block=False), _pass_on, reply)
-        return None
+        return self._directory.ask(obtain, block=False)
+
+    def _on_granted(self, answer: Future[Granted], reply: Future[Granted]) -> None:
+        error = answer.error()
+        if error is not None:
+            reply.try_fail(error)
+            return
+        granted = answer.outcome()
+        self._env.holds[granted] = None
+        self._watch(granted)
+        if not reply.try_set(granted):
+            give_back(self._env, granted)
+
+    def _on_again(self, answer: Future[Granted], before: Granted) -> None:
+        if answer.error() is not None:
+            before.over = True
+            self._env.holds.pop(before, None)
+            return
+        now = answer.outcome()
+        before.lease_id, before.processor = now.lease_id, now.processor
+        before.name, before.host = now.name, now.host
+        if before.over:  # given back meanwhile
+            give_back(self._env, before)
+        else:
+            self._watch(before)
 
 
-def _pass_on(answer: Future[Any], reply: Future[Any]) -> None:
-    error = answer.error()
-    if error is None:
-        reply.try_set(answer.outcome())
-    else:
-        reply.try_fail(error)
+def give_back(env: Env, granted: Granted) -> None:
+    """Give a hold back, whichever lease it is at present. Any thread; a second time does nothing."""
+    granted.over = True
+    env.holds.pop(granted, None)
+    granted.processor.send(Release(lease_id=granted.lease_id))

@@ -20,9 +20,15 @@ class Acquire:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Give a lease back; a second time does nothing."""
+    """Give a lease back; a second time does nothing.
+
+    Attributes:
+        lease_id: which.
+        holder: only if it is this one's; None: whoever has it.
+    """
 
     lease_id: LeaseId
+    holder: ActorRef[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,12 +8,14 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 from greenroom.actors._meter import StreamMeter
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import Reason
 from greenroom.actors.sources import Sink
+from greenroom.supervision import Future
 from greenroom.supervision.runtime import Executor, Runtime
 
 YIELD_EVERY_FRAMES: Final = 64
@@ -193,6 +195,23 @@ class StreamIterator(AsyncIterator[Frame]):
         """Iterate no further: closes the output. On the loop's thread."""
         self._output.close()
         self._wake()
+
+
+class SimulatedIterator(StreamIterator):
+    """The consumer in a simulation: whoever waits for a frame runs the simulation until there is one."""
+
+    def __init__(self, output: Output, runtime: Any) -> None:
+        super().__init__(output)
+        self._runtime = runtime
+
+    async def _wait(self) -> None:
+        arrived: Future[None] = Future(self._runtime, "a stream's next frame")
+        self._output.serve(partial(_arrived, arrived))
+        await arrived
+
+
+def _arrived(arrived: Future[None]) -> None:
+    arrived.try_set(None)
 
 
 class SinkWriter:

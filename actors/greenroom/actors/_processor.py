@@ -104,8 +104,8 @@ class ProcessorActor(Actor):
         match message:
             case Acquire():
                 return self._grant(message)
-            case Release(lease_id=lease_id):
-                self._carry_out(self._ledger.release(lease_id))
+            case Release():
+                self._release(message)
             case Transfer():
                 self._transfer(message)
             case Want(lease_id=lease_id, context=context):
@@ -133,9 +133,18 @@ class ProcessorActor(Actor):
         """A mistake of ours: let frames pass, have the worker close the processor, and be replaced."""
         self._gone()
 
+    def on_given_up(self) -> None:
+        """The same."""
+        self._gone()
+
     def _gone(self) -> None:
         self._book.state = ProcessorState.CLOSED
         self._book.leases = 0
+        for lease in self._ledger.leases():
+            self._env.emit(
+                EventKind.LEASE_ENDED, self._book.subject, lease=lease.lease_id, cause="processor_gone"
+            )
+        self._ledger = Ledger()
         self._host.suspend(Reason.DEGRADED)
         if self._env.processors.pop(self._book.name, None) is not None:
             self._env.past_processors.append(self._book)
@@ -160,10 +169,15 @@ class ProcessorActor(Actor):
         return Granted(
             lease_id=lease_id,
             processor=self.actor_ref,
-            step=self._spec.name,
+            spec=self._spec,
             name=self._book.name,
             host=self._host,
         )
+
+    def _release(self, given: Release) -> None:
+        lease = self._ledger.find(given.lease_id)
+        if lease is not None and given.holder in (None, lease.holder):
+            self._carry_out(self._ledger.release(given.lease_id))
 
     def _transfer(self, wanted: Transfer) -> None:
         if self._ledger.find(wanted.lease_id) is None:

@@ -1,18 +1,31 @@
-"""The room: credentials, tracks, and the leases that carry processors through a reconnect or a move."""
+"""The room: credentials, tracks, and the leases that carry processors through a reconnect."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
-from greenroom.actors._desired import Granted, RoomState, TrackState
+from greenroom.actors._desired import Granted, RoomState, TrackState, child_id
+from greenroom.actors._directory import Obtain
 from greenroom.actors._env import Env
-from greenroom.actors._leasing import Acquire, Release, Transfer
+from greenroom.actors._leasing import Release
+from greenroom.actors._moves import Move
+from greenroom.actors._roommail import (
+    AddTrack,
+    CloseRoom,
+    DropTrack,
+    MoveTrack,
+    Reconnected,
+    Reconnecting,
+    Refresh,
+    TakeTrack,
+)
 from greenroom.actors._track import RemoveTrack, Republish, TrackActor, UseCredentials, close_track
 from greenroom.actors.context import NO_CONTEXT, Credentials
-from greenroom.actors.errors import DuplicateName, NotThere, RoomClosed
+from greenroom.actors.errors import DuplicateName, NotThere, RoomClosed, SessionError
 from greenroom.actors.snapshots import EventKind
 from greenroom.supervision import (
+    IGNORE,
     ActorRef,
+    ChildFailed,
     ChildSignal,
     ChildSpec,
     ChildStarted,
@@ -28,73 +41,10 @@ from greenroom.supervision import (
 
 TRACK_RESTARTS: Final = 5
 TRACK_PERIOD_NS: Final = 10_000_000_000
-GRACE_NS: Final = 15_000_000_000
-"""How long a reconnecting room keeps the processors of tracks that have not come back."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddTrack:
-    """A participant publishes; answered with the track's ref when it has started."""
-
-    state: TrackState
-    errors: ClassVar = (DuplicateName, RoomClosed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DropTrack:
-    """A track leaves; answered when its streams have ended. One that is not there is no error."""
-
-    key: str
-    discard: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refresh:
-    """The room's token was refreshed."""
-
-    credentials: Credentials
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconnecting:
-    """The room has lost its connection: keep its tracks' processors until it is back, at most for ``grace_ns``."""
-
-    grace_ns: int = GRACE_NS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconnected:
-    """The room is back: tracks of ``sids`` (old to new) were published again. Answered when all know."""
-
-    sids: Mapping[str, str]
-    credentials: Credentials | None
-    errors: ClassVar = (NotThere,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoveTrack:
-    """Hand a track over to another room, with its streams and processors, without losing a frame."""
-
-    key: str
-    to: ActorRef[Any]
-    sid: str
-    errors: ClassVar = (NotThere, DuplicateName, RoomClosed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TakeTrack:
-    """Take over a track from another room; its leases are held by this one already."""
-
-    state: TrackState
-    sid: str
-    errors: ClassVar = (DuplicateName, RoomClosed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CloseRoom:
-    """End all tracks in order, then yourself. Answered when they have ended."""
-
-    discard: bool = False
+class TooManyRestarts(RuntimeError):  # noqa: N818 - it says what happened
+    """What was above a stream failed too often, and was given up."""
 
 
 class RoomActor(Supervisor):
@@ -105,42 +55,51 @@ class RoomActor(Supervisor):
         self._state = state
         self._directory = directory
         self._refs: dict[str, ActorRef[TrackActor]] = {}
-        self._closing: list[Future[None]] = []
+        self._dropping: dict[str, list[Future[None]]] = {}
+        self._moves: dict[str, Move] = {}
+        self._held: dict[str, list[Granted]] = {}
         self._grace: OwnTimer | None = None
-        state.held.clear()  # leases of an incarnation that is over have ended
         super().__init__(
             SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=TRACK_RESTARTS, period_ns=TRACK_PERIOD_NS),
-            [self._child_spec(track) for track in state.tracks.values() if not track.removed],
+            () if state.closing else self._returning(),
         )
 
-    def on_start(self) -> Any:
-        """Start the tracks that should be there."""
-        self._state.actor = self.actor_ref
-        return super().on_start()
+    def _returning(self) -> list[ChildSpec]:
+        """Return the tracks of the incarnation before: they should be there again."""
+        state = self._state
+        for track in list(state.tracks.values()):
+            track.kept = ()  # those leases ended with the incarnation that held them
+            if track.room_name != state.name or (track.ticket and not track.claim()):
+                state.tracks.pop(track.key)  # another room has it by now
+        return [self._child_spec(track) for track in state.tracks.values()]
 
-    @property
-    def _path(self) -> str:
-        return f"room:{self._state.name}"
+    def on_start(self) -> Any:
+        """Start the tracks that should be there; nothing, if the room should be closed."""
+        self._state.actor = self.actor_ref
+        if self._state.closing:
+            close_room(self._env, self._state)
+            return IGNORE
+        return super().on_start()
 
     def on_receive(self, message: Any) -> Any:
         """Add, drop and move tracks; refresh, reconnect, close."""
         match message:
             case AddTrack(state=track):
-                self._add(track, self.defer_reply())
+                self._add_track(track, self.defer_reply())
             case DropTrack(key=key, discard=discard):
-                self._drop(key, self.defer_reply(), discard=discard)
+                self.drop(key, self.defer_reply(), discard=discard)
             case Refresh(credentials=credentials):
-                self._refresh(credentials)
+                self._refresh(credentials, self.defer_reply())
             case Reconnecting(grace_ns=grace_ns):
-                self._keep_processors(grace_ns)
+                self._keep_processors(grace_ns, self.defer_reply())
             case Reconnected():
-                self._reconnected(message)
+                self._reconnected(message, self.defer_reply())
             case MoveTrack():
                 self._move(message, self.defer_reply())
             case TakeTrack(state=track, sid=sid):
                 self._take(track, sid, self.defer_reply())
             case CloseRoom(discard=discard):
-                self._close(self.defer_reply(), discard=discard)
+                self._close(discard=discard)
             case _:
                 return super().on_receive(message)
         return None
@@ -148,185 +107,247 @@ class RoomActor(Supervisor):
     def on_child(self, signal: ChildSignal) -> None:
         """Keep the refs of running tracks; close what a track that is over has left."""
         super().on_child(signal)
-        key = signal.child.name.removeprefix("track:")
+        ref = signal.child
         if isinstance(signal, ChildStarted):
-            self._refs[key] = signal.child
+            self._refs[ref.name] = ref
             return
-        if signal.child.is_alive():
+        if ref.is_alive():
             return  # it is being restarted
-        self._refs.pop(key, None)
-        track = self._state.tracks.get(key)
-        if track is not None and not track.moving:
-            self._state.tracks.pop(key)
-            close_track(self._env, track)
-            self._env.emit(EventKind.TRACK_REMOVED, track.path, sid=track.sid)
-        self._leave_if_empty()
+        self._refs.pop(ref.name, None)
+        for track in list(self._state.tracks.values()):
+            if track.actor == ref and not track.moving:
+                self._forget(track, failed=isinstance(signal, ChildFailed))
+        self.leave_if_empty()
 
-    def on_stop(self) -> None:
-        """Close what is left; in order if the room was closed."""
-        if self._env.closing or self._closing:
-            for track in list(self._state.tracks.values()):
-                close_track(self._env, track)
-            self._state.tracks.clear()
+    def _forget(self, track: TrackState, *, failed: bool = False) -> None:
+        """A track is over, in order or for good."""
+        error = None
+        if failed or not (track.removed or self._state.closing or self._env.closing):
+            error = TooManyRestarts(f"track {track.key!r} failed too often")
+        if self._state.tracks.pop(track.key, None) is None:
+            return
+        close_track(self._env, track, error)
+        self._env.emit(EventKind.TRACK_REMOVED, track.path, sid=track.sid)
+        for reply in self._dropping.pop(track.key, ()):
+            reply.try_set(None)
 
     # -- tracks ---------------------------------------------------------------------------------------------
 
-    def _add(self, track: TrackState, reply: Future[Any]) -> None:
-        if self._closing:
-            reply.try_fail(RoomClosed(f"room {self._state.name!r} is being closed"))
-            return
-        if self._has(track):
-            reply.try_fail(DuplicateName("track", track.key))
+    def _add_track(self, track: TrackState, reply: Future[Any]) -> None:
+        refusal = self._refusal(track, track.sid)
+        if refusal is not None:
+            reply.try_fail(refusal)
             return
         track.credentials = self._state.credentials
-        track.held = {each.step: each.processor for each in self._state.held.get(track.key, ())}
-        self._start_track(track, reply)
+        track.kept = tuple(each.processor for each in self._held.get(track.key, ()))
         self._env.emit(EventKind.TRACK_ADDED, track.path, sid=track.sid)
+        self.start_track(track, reply)
 
-    def _has(self, track: TrackState) -> bool:
-        return any(t.key == track.key or t.sid == track.sid for t in self._state.tracks.values())
+    def _refusal(self, track: TrackState, sid: str) -> SessionError | None:
+        if self._state.closing:
+            return RoomClosed(f"room {self._state.name!r} is being closed")
+        if track.key in self._state.tracks:
+            return DuplicateName("track", track.key)
+        if any(other.sid == sid for other in self._state.tracks.values()):
+            return DuplicateName("track", sid)
+        return None
 
-    def _start_track(self, track: TrackState, reply: Future[Any]) -> None:
+    def start_track(self, track: TrackState, reply: Future[Any], lender: ActorRef[Any] | None = None) -> None:
+        """Have a track started that is this room's; its streams take their leases over from ``lender``."""
         self._state.tracks[track.key] = track
-        self.when(self.start_child(self._child_spec(track)), _pass_on_ref, reply)
+        lent = () if lender is None else [(lender, granted) for granted in track.leases()]
+        self.when(self.start_child(self._child_spec(track)), self._on_started, track, reply, lent)
 
-    def _drop(self, key: str, reply: Future[None], *, discard: bool) -> None:
-        ref = self._refs.get(key)
-        if ref is None:
+    def _on_started(
+        self,
+        started: Future[StartedChild],
+        track: TrackState,
+        reply: Future[Any],
+        lent: Sequence[tuple[ActorRef[Any], Granted]],
+    ) -> None:
+        for lender, granted in lent:  # those that nobody has taken over
+            granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))
+        error = started.error()
+        if error is None:
+            reply.try_set(started.outcome().ref)
+            return
+        self._forget(track, failed=True)
+        reply.try_fail(error)
+
+    def drop(self, key: str, reply: Future[None], *, discard: bool) -> None:
+        """End a track; wherever it is, if it is on its way to another room."""
+        if key in self._moves:
+            self._moves[key].drop_after(reply)
+            return
+        track = self._state.tracks.get(key)
+        if track is None:
             reply.try_set(None)
             return
-        removed = ref.ask(RemoveTrack(discard=discard), block=False)
-        self.when(removed, _pass_on_end, reply)
+        self._dropping.setdefault(key, []).append(reply)
+        track.removed = True
+        if track.actor is not None:
+            track.actor.send(RemoveTrack(discard=discard))
 
-    def _refresh(self, credentials: Credentials) -> None:
+    def _refresh(self, credentials: Credentials, reply: Future[None]) -> None:
         self._state.credentials = credentials
-        for ref in self._refs.values():
-            ref.send(UseCredentials(credentials=credentials))
-        self._env.emit(EventKind.CREDENTIALS_REFRESHED, self._path)
+        self._env.emit(EventKind.CREDENTIALS_REFRESHED, self._state.path)
+        use = UseCredentials(credentials=credentials)
+        self.gather([ref.ask(use, block=False) for ref in self._refs.values()], lambda: reply.try_set(None))
 
     # -- reconnects -----------------------------------------------------------------------------------------
 
-    def _keep_processors(self, grace_ns: int) -> None:
+    def _keep_processors(self, grace_ns: int, reply: Future[None]) -> None:
         """Hold a lease of our own on every processor of every track, so that none is closed meanwhile."""
-        self._env.emit(EventKind.ROOM_RECONNECTING, self._path)
-        for track in self._state.tracks.values():
-            for stream in track.streams.values():
-                for granted in () if stream.pipeline is None else stream.pipeline.granted:
-                    ask = Acquire(holder=self.actor_ref, incarnation=self.incarnation, context=NO_CONTEXT)
-                    answer = granted.processor.ask(ask, block=False)
-                    self.when(answer, self._on_kept, track.key)
+        self._env.emit(EventKind.ROOM_RECONNECTING, self._state.path)
         if self._grace is not None:
             self._grace.cancel()
         self._grace = self.after(grace_ns, self._let_go)
+        answers: list[Future[Any]] = []
+        for track in self._state.tracks.values():
+            kept = self._held.setdefault(track.key, [])
+            known = {each.processor for each in kept}
+            for stream in track.streams.values():
+                for granted in () if stream.pipeline is None else stream.pipeline.granted:
+                    if granted.processor in known:
+                        continue  # kept already, by a reconnect that has not ended
+                    answer = self._directory.ask(self._keep(granted), block=False)
+                    self.when(answer, self._on_kept, kept, self._grace)
+                    answers.append(answer)
+        self.gather(answers, lambda: reply.try_set(None))
 
-    def _on_kept(self, answer: Future[Granted], key: str) -> None:
-        if answer.error() is None:
-            self._state.held.setdefault(key, []).append(answer.outcome())
-            if self._grace is None:
-                self._let_go()  # it was reconnected before the answer came
+    def _keep(self, granted: Granted) -> Obtain:
+        return Obtain(
+            spec=granted.spec,
+            holder=self.actor_ref,
+            incarnation=self.incarnation,
+            context=NO_CONTEXT,
+            streaming=False,
+            very=granted.processor,
+            keep=True,
+        )
+
+    def _on_kept(self, answer: Future[Granted], kept: list[Granted], grace: OwnTimer) -> None:
+        if answer.error() is not None:
+            return
+        if self._grace is grace:
+            kept.append(answer.outcome())
+        else:
+            _release(answer.outcome())  # the room was back before the answer came
 
     def _let_go(self) -> None:
+        if self._grace is not None:
+            self._grace.cancel()
         self._grace = None
-        for held in self._state.held.values():
-            for granted in held:
-                granted.processor.send(Release(lease_id=granted.lease_id))
-        self._state.held.clear()
+        for kept in self._held.values():
+            for granted in kept:
+                _release(granted)
+        self._held.clear()
         for track in self._state.tracks.values():
-            track.held = {}
+            track.kept = ()
 
-    def _reconnected(self, message: Reconnected) -> None:
+    def _reconnected(self, message: Reconnected, reply: Future[None]) -> None:
         by_sid = {track.sid: track for track in self._state.tracks.values()}
         unknown = [sid for sid in message.sids if sid not in by_sid]
         if unknown:
-            raise NotThere("track", unknown[0], by_sid)
+            reply.try_fail(NotThere("track", unknown[0], by_sid))
+            return
         if message.credentials is not None:
             self._state.credentials = message.credentials
-        for old, new in message.sids.items():
-            ref = self._refs.get(by_sid[old].key)
-            if ref is not None:
-                ref.send(Republish(sid=new, credentials=self._state.credentials))
-        self._env.emit(EventKind.ROOM_RECONNECTED, self._path, tracks=len(message.sids))
-        if self._grace is not None:
-            self._grace.cancel()
-            self._let_go()
+        self._env.emit(EventKind.ROOM_RECONNECTED, self._state.path, tracks=len(message.sids))
+        told = [
+            track.actor.ask(self._news(message.sids.get(sid)), block=False)
+            for sid, track in by_sid.items()
+            if track.actor is not None
+        ]
+        self._let_go()
+        self.gather(told, lambda: reply.try_set(None))
+
+    def _news(self, sid: str | None) -> Republish | UseCredentials:
+        credentials = self._state.credentials
+        if sid is None:
+            return UseCredentials(credentials=credentials)
+        return Republish(sid=sid, credentials=credentials)
 
     # -- moves ----------------------------------------------------------------------------------------------
 
     def _move(self, message: MoveTrack, reply: Future[Any]) -> None:
         track = self._state.tracks.get(message.key)
-        if track is None:
+        if track is None or track.removed or message.key in self._moves:
             reply.try_fail(NotThere("track", message.key, self._state.tracks))
             return
-        transfers = [
-            granted.processor.ask(
-                Transfer(lease_id=granted.lease_id, holder=message.to, incarnation=message.to.incarnation),
-                block=False,
-            )
-            for stream in track.streams.values()
-            for granted in (() if stream.pipeline is None else stream.pipeline.granted)
-        ]
-        gather(self, transfers, lambda: self._hand_over(track, message, reply))
+        move = self._moves[message.key] = Move(self, track, message, reply)
+        move.begin()
 
-    def _hand_over(self, track: TrackState, message: MoveTrack, reply: Future[Any]) -> None:
-        track.moving = True
-        for stream in track.streams.values():
-            stream.moving = stream.pipeline is not None
-        self.when(self.stop_child(f"track:{track.key}"), self._handed_over, track, message, reply)
+    def has(self, track: TrackState) -> bool:
+        """Whether a track is in this room."""
+        return self._state.tracks.get(track.key) is track
 
-    def _handed_over(
-        self, _: Future[None], track: TrackState, message: MoveTrack, reply: Future[Any]
-    ) -> None:
-        self._state.tracks.pop(track.key, None)
-        taken = message.to.ask(TakeTrack(state=track, sid=message.sid), block=False)
-        self.when(taken, self._on_taken, track, reply)
-
-    def _on_taken(self, answer: Future[Any], track: TrackState, reply: Future[Any]) -> None:
-        error = answer.error()
-        if error is None:
-            reply.try_set(answer.outcome())
-            self._leave_if_empty()
-            return
-        # The other room did not take it: it stays here, with its streams and processors as they are.
-        track.moving = True
-        self._start_track(track, Future())
-        reply.try_fail(error)
+    def moved(self, track: TrackState, *, taken: bool, lender: ActorRef[Any] | None = None) -> None:
+        """A move is over; one that was not taken stays, with its streams and processors as they are."""
+        del self._moves[track.key]
+        if taken or not track.claim():  # without a ticket it was taken, although we were not told
+            if self.has(track):
+                del self._state.tracks[track.key]
+        elif self._state.closing or track.removed:
+            self._forget(track)
+        else:
+            self.start_track(track, Future(), lender)
+        self.leave_if_empty()
 
     def _take(self, track: TrackState, sid: str, reply: Future[Any]) -> None:
-        if self._closing:
-            reply.try_fail(RoomClosed(f"room {self._state.name!r} is being closed"))
-            return
-        if any(t.key == track.key or t.sid == sid for t in self._state.tracks.values()):
-            reply.try_fail(DuplicateName("track", track.key))
+        refusal = self._refusal(track, sid)
+        if refusal is None and not track.claim():
+            refusal = NotThere("track", track.key, self._state.tracks)
+        if refusal is not None:
+            reply.try_fail(refusal)
             return
         before = track.room_name
         track.room_name = self._state.name
+        track.room_handle = self._state.handle
         track.sid = sid
         track.credentials = self._state.credentials
         track.publication += 1
+        track.kept = ()
         self._env.emit(EventKind.TRACK_MOVED, track.path, sid=sid, came_from=before)
-        self._start_track(track, reply)
+        self.start_track(track, reply, self.actor_ref)
 
     # -- the end --------------------------------------------------------------------------------------------
 
-    def _close(self, reply: Future[None], *, discard: bool) -> None:
-        self._closing.append(reply)
-        for ref in self._refs.values():
-            ref.ask(RemoveTrack(discard=discard), block=False)
-        self._leave_if_empty()
+    def _close(self, *, discard: bool) -> None:
+        self._state.closing = True
+        for key in list(self._state.tracks):
+            if key not in self._moves:
+                self.drop(key, Future(), discard=discard)
+        self.leave_if_empty()
 
-    def _leave_if_empty(self) -> None:
-        if not self._closing or self._refs:
+    def leave_if_empty(self) -> None:
+        """End, if that was asked for and nothing is left."""
+        if not self._state.closing or self._state.tracks or self._moves:
             return
         self._let_go()
-        self._env.rooms.pop(self._state.name, None)
-        self._env.emit(EventKind.ROOM_CLOSED, self._path)
-        for reply in self._closing:
-            reply.try_set(None)
         self.end()
+
+    # -- tools ----------------------------------------------------------------------------------------------
+
+    def gather(self, futures: Sequence[Future[Any]], then: Callable[[], object]) -> None:
+        """Call ``then()`` as a message when all futures are complete, whatever they hold."""
+        left = len(futures)
+        if not left:
+            then()
+            return
+
+        def one_done(_: Future[Any]) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for future in futures:
+            self.when(future, one_done)
 
     def _child_spec(self, track: TrackState) -> ChildSpec:
         return ChildSpec(
-            id=f"track:{track.key}",
+            id=child_id("track", track.key),
             start=TrackActor,
             args=(self._env, track, self._directory),
             restart=Restart.TRANSIENT,
@@ -334,30 +355,17 @@ class RoomActor(Supervisor):
         )
 
 
-def gather(actor: RoomActor, futures: list[Future[Any]], then: Any) -> None:
-    """Call ``then()`` in ``actor`` when all futures are complete, whatever they hold."""
-    left = len(futures)
-    if not left:
-        then()
-        return
-
-    def one_done(_: Future[Any]) -> None:
-        nonlocal left
-        left -= 1
-        if not left:
-            then()
-
-    for future in futures:
-        actor.when(future, one_done)
+def _release(granted: Granted) -> None:
+    granted.processor.send(Release(lease_id=granted.lease_id))
 
 
-def _pass_on_end(_: Future[Any], reply: Future[None]) -> None:
-    reply.try_set(None)
-
-
-def _pass_on_ref(started: Future[StartedChild], reply: Future[Any]) -> None:
-    error = started.error()
-    if error is None:
-        reply.try_set(started.outcome().ref)
-    else:
-        reply.try_fail(error)
+def close_room(env: Env, room: RoomState, error: BaseException | None = None) -> None:
+    """Take back what a room that has no actor any more holds open, and forget it. Idempotent."""
+    room.closing = True
+    for track in list(room.tracks.values()):
+        close_track(env, track, error)
+    room.tracks.clear()
+    if env.rooms.get(room.name) is room:
+        del env.rooms[room.name]
+        env.emit(EventKind.ROOM_CLOSED, room.path)
+    room.gone.try_set(None)

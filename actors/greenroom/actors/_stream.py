@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-from greenroom.actors._desired import Granted, Pipeline, StreamState, TrackState
+from greenroom.actors._desired import Granted, Pipeline, Step, StreamState, TrackState
 from greenroom.actors._directory import Obtain
 from greenroom.actors._env import Env
 from greenroom.actors._guard import FrameReceiver
 from greenroom.actors._head import StreamHead
 from greenroom.actors._host import Lane
-from greenroom.actors._leasing import Acquire, Release, Transfer, Want
+from greenroom.actors._leasing import Release, Transfer, Want
 from greenroom.actors.context import Context
-from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind
-from greenroom.supervision import START_LATER, Actor, ActorRef, Down, Future, SupervisionError
+from greenroom.supervision import IGNORE, START_LATER, Actor, ActorRef, Down, Future, SupervisionError
 
 WINDOW_FRAMES: Final = 32
 """FAST pace: how many frames of one stream are inside at a time, unless a lane holds fewer."""
@@ -63,28 +62,28 @@ class StreamActor(Actor):
         self._directory = directory
         self._waiting = 0
         self._granted: list[Granted | None] = []
+        self._pipeline: Pipeline | None = None
         self._ending = False
-        self._error: BaseException | None = None
-        self._discard = False
 
     @property
     def _path(self) -> str:
         return f"{self._track.path}/stream:{self._state.name}"
 
     def on_start(self) -> Any:
-        """Take over a pipeline that runs, or obtain the leases for a new one."""
+        """Take over a pipeline that runs, or obtain the leases for a new one; nothing, if it should end."""
         state = self._state
         state.actor = self.actor_ref
-        if state.pipeline is not None and state.moving:
+        moved, state.moving = state.moving, False
+        if moved and state.pipeline is not None:
             return self._take_over(state.pipeline)
-        self._granted = [None] * len(state.steps)
-        self._waiting = len(state.steps)
-        if not state.steps:
-            self._build(())
-            return None
-        for index, step in enumerate(state.steps):
-            self.when(self._wanted(step), self._on_granted, index)
-        return START_LATER
+        if self._over:
+            self._finish_output()
+            return IGNORE
+        return self._obtain_all()
+
+    @property
+    def _over(self) -> bool:
+        return self._state.removed or self._track.removed or self._env.closing or self._state.done.done()
 
     def on_receive(self, message: Any) -> Any:
         """Pass context on; end when told, or when the source has ended."""
@@ -92,9 +91,11 @@ class StreamActor(Actor):
             case UseContext(context=context):
                 self._want(context)
             case CloseStream(discard=discard):
-                self._close(None, discard=discard)
+                self._close(discard=discard)
             case SourceEnded(error=error):
-                self._close(error, discard=False)
+                if self._state.error is None:
+                    self._state.error = error
+                self._close(discard=False)
             case Drained(lane=lane):
                 self._on_drained(lane)
             case Down(ref=ref):
@@ -106,35 +107,61 @@ class StreamActor(Actor):
 
     def on_stop(self) -> None:
         """Let go of everything, unless a move takes it over; in order if it ended by itself."""
-        state = self._state
-        if state.moving or state.done.done():
+        if self._state.moving and not self._ending:
             return
         self._let_go()
-        if state.removed or self._track.removed or self._env.closing:
+        if self._over:
             self._finish_output()
 
     def on_failure(self, *_: Any, **__: Any) -> None:
         """Let go of the pipeline; the output stays for the next incarnation."""
         self._let_go()
 
+    def on_given_up(self) -> None:
+        """The same."""
+        self._let_go()
+
     # -- the beginning --------------------------------------------------------------------------------------
 
-    def _wanted(self, step: ProcessorSpec | ActorRef[Any]) -> Future[Granted]:
-        me, context = self.actor_ref, self._track.context
-        held = self._track.held.get(step.name) if isinstance(step, ProcessorSpec) else step
-        if held is not None and held.is_alive():
-            ask = Acquire(holder=me, incarnation=self.incarnation, context=context)
-            return held.ask(ask, block=False)
-        assert isinstance(step, ProcessorSpec), "a lease's processor is gone"
-        obtain = Obtain(spec=step, holder=me, incarnation=self.incarnation, context=context, streaming=True)
+    def _obtain_all(self) -> Any:
+        steps = self._state.steps
+        before = self._state.drained
+        self._granted = [None] * len(steps)
+        self._waiting = len(steps)
+        if before is not None and not before.done():
+            self._waiting += 1  # or its last frame would come out behind newer ones
+            self.when(before, self._on_ready)
+        if not self._waiting:
+            self._build(())
+            return None
+        for index, step in enumerate(steps):
+            self.when(self._obtain(step), self._on_granted, index)
+        return START_LATER
+
+    def _obtain(self, step: Step) -> Future[Granted]:
+        obtain = Obtain(
+            spec=step.spec,
+            holder=self.actor_ref,
+            incarnation=self.incarnation,
+            context=self._track.context,
+            streaming=True,
+            very=step.processor,
+            kept=self._track.kept,
+        )
         return self._directory.ask(obtain, block=False)
 
     def _on_granted(self, answer: Future[Granted], index: int) -> None:
         self._granted[index] = answer.outcome()  # an error is this start's failure
+        self._on_ready()
+
+    def _on_ready(self, _: Any = None) -> None:
         self._waiting -= 1
-        if not self._waiting:
-            self._build([granted for granted in self._granted if granted is not None])
-            self.acknowledge()
+        if self._waiting:
+            return
+        self._build([granted for granted in self._granted if granted is not None])
+        self.acknowledge()
+        if self._over:
+            self._close(discard=self._state.discard)
 
     def _build(self, granted: Sequence[Granted]) -> None:
         state, me = self._state, self.actor_ref
@@ -144,15 +171,14 @@ class StreamActor(Actor):
             lane = each.host.lane(receiver, state.meter)
             lanes.insert(0, lane)
             receiver = lane
-        capacities = [s.capacity_frames for s in state.steps if isinstance(s, ProcessorSpec)]
         head = StreamHead(
             receiver,
             state.meter,
-            window=min([WINDOW_FRAMES, *capacities]),
+            window=min([WINDOW_FRAMES, *(each.spec.capacity_frames for each in granted)]),
             on_end=partial(_source_ended, me),
             on_room=self._env.pacer.nudge,
         )
-        state.pipeline = Pipeline(head=head, lanes=lanes, granted=list(granted))
+        state.pipeline = self._pipeline = Pipeline(head=head, lanes=lanes, granted=list(granted))
         state.pipeline_names = tuple(each.name for each in granted)
         for each in granted:
             self.monitor(each.processor)
@@ -162,11 +188,12 @@ class StreamActor(Actor):
         self._env.emit(EventKind.STREAM_OPENED, self._path, pipeline=" ".join(state.pipeline_names))
 
     def _take_over(self, pipeline: Pipeline) -> Any:
-        self._state.moving = False
+        self._pipeline = pipeline
         self._waiting = len(pipeline.granted)
-        self._rehead(pipeline)
+        # The running head tells this actor from now on when its source ends, not the one before.
+        pipeline.head.on_end = partial(_source_ended, self.actor_ref)
         if not self._waiting:
-            return None
+            self.after(0, self._taken_over)
         for granted in pipeline.granted:
             transfer = Transfer(
                 lease_id=granted.lease_id, holder=self.actor_ref, incarnation=self.incarnation
@@ -174,48 +201,74 @@ class StreamActor(Actor):
             self.when(granted.processor.ask(transfer, block=False), self._on_taken_over, granted)
         return START_LATER
 
-    def _rehead(self, pipeline: Pipeline) -> None:
-        """Have the running head tell this actor, not the one before, when its source ends."""
-        me = self.actor_ref
-        pipeline.head.on_end = partial(_source_ended, me)
-
     def _on_taken_over(self, answer: Future[None], granted: Granted) -> None:
-        answer.outcome()
+        if answer.error() is not None:
+            if self._pipeline is not None:
+                self._start_over()
+            return
+        if self._pipeline is None:
+            return
         self.monitor(granted.processor)
         granted.processor.send(Want(lease_id=granted.lease_id, context=self._track.context))
         self._waiting -= 1
         if not self._waiting:
+            self._taken_over()
+
+    def _taken_over(self) -> None:
+        self.acknowledge()
+        if self._over:
+            self._close(discard=self._state.discard)
+        elif self._track.fan.over:
+            self._track.fan.attach(self._running.head)  # the source ended while nobody listened
+
+    def _start_over(self) -> None:
+        """A lease was lost on the way: let go of the others, and obtain new ones."""
+        pipeline = self._running
+        self._let_go()
+        for granted in pipeline.granted:
+            granted.processor.send(Release(lease_id=granted.lease_id))
+        if self._over:
+            self._finish_output()
+            self.end()
+        elif self._obtain_all() is not START_LATER:
             self.acknowledge()
 
+    @property
+    def _running(self) -> Pipeline:
+        assert self._pipeline is not None
+        return self._pipeline
+
     def _want(self, context: Context) -> None:
-        if self._state.pipeline is None or self._ending:
+        if self._pipeline is None or self._ending:
             return
-        for granted in self._state.pipeline.granted:
+        for granted in self._pipeline.granted:
             granted.processor.send(Want(lease_id=granted.lease_id, context=context))
 
     # -- the end --------------------------------------------------------------------------------------------
 
-    def _close(self, error: BaseException | None, *, discard: bool) -> None:
+    def _close(self, *, discard: bool) -> None:
         """Close lane after lane, each when the one before is empty, then the output, then the leases."""
-        if discard and not self._discard:
-            self._discard = True
-            self._state.output.close()
-        if self._ending or self._state.pipeline is None:
+        state = self._state
+        state.removed = True
+        if discard and not state.discard:
+            state.discard = True
+        if state.discard:
+            state.output.close()
+        pipeline = self._pipeline
+        if pipeline is None:
             return
-        self._ending = True
-        self._error = error
-        pipeline = self._state.pipeline
-        pipeline.head.close()
-        self._track.fan.detach(pipeline.head)
-        self._on_drained(-1)
+        if not self._ending:
+            self._ending = True
+            pipeline.head.close()
+            self._track.fan.detach(pipeline.head)
+            self._on_drained(-1)
 
     def _on_drained(self, lane: int) -> None:
-        pipeline = self._state.pipeline
-        assert pipeline is not None
+        pipeline = self._running
         following = lane + 1
         if following < len(pipeline.lanes):
-            me = self.actor_ref
-            pipeline.lanes[following].close(lambda: _send(me, Drained(lane=following)), discard=self._discard)
+            told = partial(_send, self.actor_ref, Drained(lane=following))
+            pipeline.lanes[following].close(told, discard=self._state.discard)
             return
         self._finish_output()
         self._waiting = len(pipeline.granted) + 1
@@ -233,12 +286,10 @@ class StreamActor(Actor):
         state = self._state
         if state.done.done():
             return
-        error = self._error or state.error
-        if error is not None:
-            state.error = error
-            state.output.fail(error)
-            self._env.emit(EventKind.STREAM_FAILED, self._path, error=self._env.told(error))
-        elif self._env.closing or self._discard:
+        if state.error is not None:
+            state.output.fail(state.error)
+            self._env.emit(EventKind.STREAM_FAILED, self._path, error=self._env.told(state.error))
+        elif self._env.closing or state.discard:
             state.output.close()
         else:
             state.output.end()
@@ -248,13 +299,14 @@ class StreamActor(Actor):
         state.done.try_set(None)
 
     def _let_go(self) -> None:
-        pipeline, self._state.pipeline = self._state.pipeline, None
+        pipeline, self._pipeline = self._pipeline, None
         if pipeline is None:
             return
-        pipeline.head.close()
+        if self._state.pipeline is pipeline:
+            self._state.pipeline = None
         self._track.fan.detach(pipeline.head)
-        for lane in pipeline.lanes:
-            lane.close(_nothing, discard=True)
+        self._state.drained = Future(self.runtime)
+        pipeline.discard(self._state.drained)
 
 
 def _send(ref: ActorRef[Any], message: Any) -> None:
@@ -266,7 +318,3 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
 
 def _source_ended(ref: ActorRef[Any], error: BaseException | None) -> None:
     _send(ref, SourceEnded(error=error))
-
-
-def _nothing() -> None:
-    """Nobody waits for these lanes to be drained."""

@@ -1,16 +1,16 @@
 """The track: one participant's audio in one room, and the supervisor of its streams."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from greenroom.actors._desired import StreamState, TrackState
+from greenroom.actors._desired import StreamState, TrackState, child_id
 from greenroom.actors._env import Env
 from greenroom.actors._stream import CloseStream, StreamActor, UseContext
 from greenroom.actors.context import Credentials
-from greenroom.actors.errors import DuplicateName, StreamFailed
+from greenroom.actors.errors import DuplicateName, StreamFailed, TrackClosed
 from greenroom.actors.snapshots import EventKind
 from greenroom.supervision import (
+    IGNORE,
     ActorRef,
     ChildSignal,
     ChildSpec,
@@ -33,7 +33,7 @@ class OpenStream:
     """Open a stream; answered with its ref when its leases are granted."""
 
     state: StreamState
-    errors: ClassVar = (DuplicateName, StreamFailed)
+    errors: ClassVar = (DuplicateName, StreamFailed, TrackClosed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ class Republish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTrack:
-    """The track has left: end its streams in order, then yourself. Answered when the streams have ended."""
+    """The track has left: end its streams in order, then yourself."""
 
     discard: bool = False
 
@@ -66,16 +66,19 @@ class TrackActor(Supervisor):
         self._state = state
         self._directory = directory
         self._refs: dict[str, ActorRef[StreamActor]] = {}
-        self._removing: list[Future[None]] = []
+        self._discard = False
         super().__init__(
             SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=STREAM_RESTARTS, period_ns=STREAM_PERIOD_NS),
-            [self._child_spec(stream) for stream in state.streams.values() if not stream.done.done()],
+            [] if state.removed else [self._child_spec(stream) for stream in state.streams.values()],
         )
 
     def on_start(self) -> Any:
-        """Start the streams that should be open."""
+        """Start the streams that should be open; nothing, if the track should be gone."""
         self._state.moving = False
         self._state.actor = self.actor_ref
+        if self._state.removed:
+            close_track(self._env, self._state)
+            return IGNORE
         return super().on_start()
 
     def on_receive(self, message: Any) -> Any:
@@ -93,7 +96,7 @@ class TrackActor(Supervisor):
                 self._env.emit(EventKind.TRACK_REPUBLISHED, self._state.path, sid=sid)
                 self._tell_streams()
             case RemoveTrack(discard=discard):
-                self._remove(self.defer_reply(), discard=discard)
+                self._remove(discard=discard)
             case _:
                 return super().on_receive(message)
         return None
@@ -101,16 +104,20 @@ class TrackActor(Supervisor):
     def on_child(self, signal: ChildSignal) -> None:
         """Start reading with the first stream; forget a stream that is over."""
         super().on_child(signal)
-        name = signal.child.name.removeprefix("stream:")
+        ref = signal.child
         if isinstance(signal, ChildStarted):
-            self._refs[name] = signal.child
-            if self._state.paced is None and not self._state.removed:
+            self._refs[ref.name] = ref
+            if self._state.removed:
+                ref.send(CloseStream(discard=self._discard))
+            elif self._state.paced is None:
                 self._state.paced = self._env.pacer.add(self._state.source, self._state.fan)
             return
-        stream = self._state.streams.get(name)
-        if stream is not None and (stream.done.done() or stream.removed):
-            self._refs.pop(name, None)
-            forget_stream(self._env, self._state, stream)
+        if ref.is_alive():
+            return  # it is being restarted
+        self._refs.pop(ref.name, None)
+        for stream in list(self._state.streams.values()):
+            if stream.actor == ref and not stream.moving:
+                close_stream(self._env, self._state, stream)
         self._leave_if_empty()
 
     def on_stop(self) -> None:
@@ -122,6 +129,9 @@ class TrackActor(Supervisor):
         if stream.name in self._state.streams:
             reply.try_fail(DuplicateName("stream", stream.name))
             return
+        if self._state.removed:
+            reply.try_fail(TrackClosed(f"track {self._state.key!r} is leaving its room"))
+            return
         self._state.streams[stream.name] = stream
         started = self.start_child(self._child_spec(stream))
         self.when(started, self._on_opened, stream, reply)
@@ -131,63 +141,69 @@ class TrackActor(Supervisor):
         if error is None:
             reply.try_set(started.outcome().ref)
             return
-        self._state.streams.pop(stream.name, None)
+        close_stream(self._env, self._state, stream)
         reply.try_fail(StreamFailed(f"{self._state.path}/stream:{stream.name}", error.__cause__ or error))
 
     def _tell_streams(self) -> None:
         for ref in self._refs.values():
             ref.send(UseContext(context=self._state.context))
 
-    def _remove(self, reply: Future[None], *, discard: bool) -> None:
+    def _remove(self, *, discard: bool) -> None:
         self._state.removed = True
-        self._removing.append(reply)
+        self._discard = self._discard or discard
         for ref in self._refs.values():
             ref.send(CloseStream(discard=discard))
         self._leave_if_empty()
 
     def _leave_if_empty(self) -> None:
-        if self._removing and not self._refs:
-            close_track(self._env, self._state)
-            for reply in self._removing:
-                reply.try_set(None)
-            self._removing.clear()
+        if self._state.removed and not len(self.children()):
             self.end()
 
     def _child_spec(self, stream: StreamState) -> ChildSpec:
         return ChildSpec(
-            id=f"stream:{stream.name}",
+            id=child_id("stream", stream.name),
             start=StreamActor,
             args=(self._env, self._state, stream, self._directory),
             restart=Restart.TRANSIENT,
         )
 
 
-def forget_stream(env: Env, track: TrackState, stream: StreamState) -> None:
-    """Move a stream that has ended to the past."""
-    if track.streams.pop(stream.name, None) is not None:
-        env.past_streams.append((stream, f"{track.path}/stream:{stream.name}"))
+def close_track(env: Env, track: TrackState, error: BaseException | None = None) -> None:
+    """Take back what a track holds open, whoever opened it. Idempotent.
 
-
-def close_track(env: Env, track: TrackState) -> None:
-    """Take back what a track holds open, whoever opened it. Idempotent."""
+    Args:
+        env: the session's records.
+        track: which.
+        error: what its streams end with, if that is no orderly end.
+    """
     track.removed = True
     paced, track.paced = track.paced, None
     if paced is not None:
         paced.close()
     for stream in list(track.streams.values()):
-        _close_stream(stream)
-        forget_stream(env, track, stream)
+        if not stream.done.done():
+            stream.error = stream.error or error
+        close_stream(env, track, stream)
 
 
-def _close_stream(stream: StreamState) -> None:
+def close_stream(env: Env, track: TrackState, stream: StreamState) -> None:
+    """Take back what a stream that has no actor any more holds open, and move it to the past. Idempotent."""
+    stream.removed = True
     pipeline, stream.pipeline = stream.pipeline, None
     if pipeline is not None:
-        pipeline.head.close()
-        for lane in pipeline.lanes:
-            lane.close(_NOTHING, discard=True)
-    stream.output.close()
-    stream.written.try_set(None)
-    stream.done.try_set(None)
-
-
-_NOTHING: Callable[[], None] = lambda: None  # noqa: E731 - nobody waits for these lanes
+        track.fan.detach(pipeline.head)
+        pipeline.discard(Future(env.runtime))
+    if not stream.done.done() and stream.error is not None:
+        stream.output.fail(stream.error)
+        env.emit(EventKind.STREAM_FAILED, f"{track.path}/stream:{stream.name}", error=env.told(stream.error))
+    elif not stream.done.done():
+        stream.output.close()
+    if stream.done.try_set(None):
+        path = f"{track.path}/stream:{stream.name}"
+        env.emit(EventKind.STREAM_ENDED, path, frames_in=stream.meter.frames_in)
+    if stream.sink is None:
+        stream.written.try_set(None)
+    if track.streams.get(stream.name) is stream:
+        del track.streams[stream.name]
+        env.past_streams.append((stream, f"{track.path}/stream:{stream.name}"))
+    stream.gone.try_set(None)

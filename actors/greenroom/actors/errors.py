@@ -93,6 +93,10 @@ class TrackClosed(SessionError, RuntimeError):
     """The track has left its room."""
 
 
+class StreamClosed(SessionError, RuntimeError):
+    """The stream has ended."""
+
+
 class StreamFailed(SessionError, RuntimeError):
     """A stream could not be opened, or ended because of an error: its source, its sink.
 

@@ -2,14 +2,15 @@
 
 import asyncio
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.actors._desired import RoomState, StreamState, TrackState
+from greenroom.actors._desired import RoomState, Step, StreamState, TrackState
 from greenroom.actors._head import Fan
 from greenroom.actors._meter import StreamMeter
 from greenroom.actors._output import Output
-from greenroom.actors._room import (
+from greenroom.actors._roommail import (
     GRACE_NS,
     AddTrack,
     CloseRoom,
@@ -23,8 +24,8 @@ from greenroom.actors._track import OpenStream
 from greenroom.actors.context import Credentials
 from greenroom.actors.errors import LeaseOver, NotThere, RoomClosed, SessionClosed, TrackClosed
 from greenroom.actors.sources import Sink, Source
-from greenroom.actors.streams import Lease, Stream
-from greenroom.supervision import ActorDead, ActorRef, Future
+from greenroom.actors.streams import Lease, Stream, end_stream
+from greenroom.supervision import ActorCrashed, ActorDead, ActorRef, Future
 
 if TYPE_CHECKING:
     from greenroom.actors.session import Session
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
 OUTPUT_FRAMES: Final = 1_000
 """How many frames a stream keeps for a consumer that is slow; past it the oldest is dropped (real time)."""
 NAME_CHARACTERS: Final = 120
+IDENTITY_CHARACTERS: Final = 256
+"""How long the names of rooms and participants may be: as long as LiveKit lets them be."""
 
 
-def check_name(kind: str, name: object) -> None:
+def check_name(kind: str, name: object, *, most: int = IDENTITY_CHARACTERS) -> None:
     """Refuse a name that could not be read in a path or a log.
 
     Raises:
-        ValueError: it is not a printable text without ``/`` of 1 to 120 characters.
+        ValueError: it is not a printable text without ``/`` of 1 to ``most`` characters.
     """
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or "/" in name:
         raise ValueError(f"{kind} is {name!r}; it must be a printable text without '/'")
-    if len(name) > NAME_CHARACTERS:
-        raise ValueError(f"{kind} has {len(name)} characters; at most {NAME_CHARACTERS} are allowed")
+    if len(name) > most:
+        raise ValueError(f"{kind} has {len(name)} characters; at most {most} are allowed")
 
 
 class Room:
@@ -52,7 +55,6 @@ class Room:
     def __init__(self, session: "Session", state: RoomState) -> None:
         self._session = session
         self._state = state
-        self._tracks: dict[str, Track] = {}
 
     @property
     def name(self) -> str:
@@ -62,14 +64,15 @@ class Room:
     @property
     def ref(self) -> ActorRef[Any]:
         """The RoomActor's ref, for messages of one's own and for fault injection."""
-        if self._state.actor is None:
+        if self._state.actor is None or self._state.gone.done():
             raise RoomClosed(f"room {self.name!r} is closed")
         return self._state.actor
 
     @property
     def tracks(self) -> Mapping[str, "Track"]:
         """The tracks that are in it, by key ``participant/source``."""
-        return {key: track for key, track in self._tracks.items() if key in self._state.tracks}
+        states = self._state.tracks.copy()
+        return {key: state.handle for key, state in states.items() if not state.removed}
 
     async def add_track(
         self, sid: str, *, participant: str, source: Source, source_name: str = "microphone"
@@ -92,10 +95,17 @@ class Room:
             room_name=self.name,
             credentials=None,
             fan=Fan(env.runtime),
+            room_handle=self,
         )
-        await self._ask(AddTrack(state=state))
-        track = self._tracks[state.key] = Track(self, state)
+        track = state.handle = Track(self, state)
+        await self._ask(AddTrack(state=state), undo=self._undo_track(state), done=partial(self._has, state))
         return track
+
+    def _has(self, state: TrackState) -> bool:
+        return self._state.tracks.get(state.key) is state and state.actor is not None
+
+    def _undo_track(self, state: TrackState) -> Callable[[Any], object]:
+        return lambda _: self._state.actor is not None and self._state.actor.send(DropTrack(key=state.key))
 
     async def remove_track(self, track: "Track | str") -> None:
         """End a track (or the one of that sid or key): its streams end after their last frames. Idempotent."""
@@ -140,10 +150,9 @@ class Room:
         """
         if room._session is not self._session:
             raise NotThere("room", room.name, self._session.rooms)
-        await self._ask(MoveTrack(key=track.key, to=room.ref, sid=track.sid if sid is None else sid))
-        self._tracks.pop(track.key, None)
-        room._tracks[track.key] = track
-        track._room = room
+        sid = track.sid if sid is None else sid
+        check_name("sid", sid)
+        await self._ask(MoveTrack(key=track.key, to=room.ref, sid=sid), done=partial(room._has, track._state))
         return track
 
     async def close(self) -> None:
@@ -152,6 +161,7 @@ class Room:
             await self._ask(CloseRoom())
         except (RoomClosed, SessionClosed):
             return
+        await self._state.gone
 
     def _known(self, credentials: Credentials | None) -> Any:
         return self._session.alive().know(credentials)
@@ -162,11 +172,23 @@ class Room:
                 return key
         return None
 
-    async def _ask(self, message: Any) -> Any:
-        try:
-            return await self._session.ask(self.ref, message)
-        except ActorDead as error:
-            raise RoomClosed(f"room {self.name!r} is closed") from error
+    async def _ask(
+        self,
+        message: Any,
+        *,
+        undo: Callable[[Any], object] | None = None,
+        done: Callable[[], bool] | None = None,
+    ) -> Any:
+        """Ask the room; again, if it had to be restarted meanwhile, unless what was wanted is ``done``."""
+        while True:
+            ref = self.ref
+            try:
+                return await self._session.ask(ref, message, undo=undo)
+            except (ActorDead, ActorCrashed) as error:
+                if done is not None and done():
+                    return None
+                if not ref.is_alive() or self._state.closing:
+                    raise RoomClosed(f"room {self.name!r} is closed") from error
 
     def __repr__(self) -> str:
         return f"<Room {self.name}>"
@@ -176,7 +198,7 @@ class Track:
     """A track that is in a room. Made by `Room.add_track`."""
 
     def __init__(self, room: Room, state: TrackState) -> None:
-        self._room = room
+        self._session = room._session
         self._state = state
         self._streams: weakref.WeakValueDictionary[str, Stream] = weakref.WeakValueDictionary()
 
@@ -197,8 +219,9 @@ class Track:
 
     @property
     def room(self) -> Room:
-        """Where it is."""
-        return self._room
+        """Where it is; where it was, once it has left."""
+        room: Room = self._state.room_handle
+        return room
 
     @property
     def streams(self) -> Mapping[str, "Stream"]:
@@ -222,15 +245,13 @@ class Track:
             TrackClosed: the track has left.
             UnknownProcessor, NotAProcessor, LeaseOver, StreamFailed: what is wrong with the pipeline.
         """
-        session = self._room._session
-        env = session.alive()
-        if self._state.removed:
-            raise TrackClosed(f"track {self.key!r} has left its room")
+        env = self._session.alive()
+        self._check_open()
         steps = [await self._step(wanted) for wanted in processors]
         if name is None:
             self._state.serial += 1
             name = str(self._state.serial)
-        check_name("name", name)
+        check_name("name", name, most=NAME_CHARACTERS)
         meter = StreamMeter(env.runtime)
         state = StreamState(
             name=name,
@@ -239,32 +260,60 @@ class Track:
             meter=meter,
             done=Future(env.runtime),
             written=Future(env.runtime),
+            gone=Future(env.runtime),
             sink=sink,
         )
+        stream = Stream(self, state)
         try:
-            await session.ask(self.ref, OpenStream(state=state))
-        except ActorDead as error:
-            raise TrackClosed(f"track {self.key!r} has left its room") from error
-        stream = self._streams[name] = Stream(self, state)
+            await self._open(state)
+        except BaseException:
+            # Cancelled or refused: should it be there after all, it ends; a sink is told to abort.
+            end_stream(state, discard=True)
+            state.output.close()
+            raise
+        self._streams[name] = stream
         return stream
+
+    async def _open(self, state: StreamState) -> None:
+        while True:
+            ref = self.ref
+            try:
+                await self._session.ask(ref, OpenStream(state=state))
+            except (ActorDead, ActorCrashed) as error:
+                if self._state.streams.get(state.name) is state:
+                    return  # the track was restarted, and the stream with it
+                self._check_open()
+                if self._state.actor == ref and not ref.is_alive():
+                    raise TrackClosed(f"track {self.key!r} is on its way to another room") from error
+            else:
+                return
+
+    def _check_open(self) -> None:
+        if self._state.removed or self._state.room_handle._state.gone.done():
+            raise TrackClosed(f"track {self.key!r} has left its room")
 
     @property
     def ref(self) -> ActorRef[Any]:
-        """The TrackActor's ref."""
+        """The TrackActor's ref.
+
+        Raises:
+            TrackClosed: it is not there.
+        """
+        self._check_open()
         if self._state.actor is None:
             raise TrackClosed(f"track {self.key!r} has left its room")
         return self._state.actor
 
-    async def _step(self, wanted: Any) -> Any:
-        if isinstance(wanted, Lease):
-            if wanted.over:
-                raise LeaseOver(f"the lease on {wanted.processor!r} has ended; hold the processor again")
-            return wanted._granted.processor
-        return await self._room._session.spec(wanted)
+    async def _step(self, wanted: Any) -> Step:
+        if not isinstance(wanted, Lease):
+            return Step(await self._session.spec(wanted))
+        if wanted.over:
+            raise LeaseOver(f"the lease on {wanted.processor!r} has ended; hold the processor again")
+        return Step(wanted._granted.spec, wanted._granted.processor)
 
     async def remove(self) -> None:
         """End the track: its streams end after their last frames. Idempotent."""
-        await self._room.remove_track(self)
+        await self.room.remove_track(self)
 
     def __repr__(self) -> str:
-        return f"<Track {self.key} {self.sid} in {self._room.name}>"
+        return f"<Track {self.key} {self.sid} in {self.room.name}>"

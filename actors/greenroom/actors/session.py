@@ -13,12 +13,14 @@ from typing import Any, Final, Self
 from greenroom.actors._desired import RoomState
 from greenroom.actors._directory import ProcessorsActor
 from greenroom.actors._env import Env
-from greenroom.actors._holds import Hold, HoldsActor
-from greenroom.actors._room import CloseRoom, RoomActor
+from greenroom.actors._holds import Hold, HoldsActor, give_back
+from greenroom.actors._room import close_room
+from greenroom.actors._roommail import CloseRoom
+from greenroom.actors._rooms import OpenRoom, RoomsActor
 from greenroom.actors._specs import spec_for
 from greenroom.actors._watch import WatchActor
 from greenroom.actors.context import Credentials
-from greenroom.actors.errors import DuplicateName, SessionClosed
+from greenroom.actors.errors import DuplicateName, NotAProcessor, SessionClosed
 from greenroom.actors.handles import Room, check_name
 from greenroom.actors.laws import check
 from greenroom.actors.pace import Pace
@@ -27,23 +29,20 @@ from greenroom.actors.report import SessionReport, left_over, report_of, snapsho
 from greenroom.actors.snapshots import EventKind, SessionEvent, SessionSnapshot
 from greenroom.actors.streams import Lease, Script
 from greenroom.supervision import (
+    ActorDead,
     ActorRef,
     ActorSystem,
     Cause,
     ChildSpec,
     Future,
-    Restart,
     ShutdownBudget,
     StartChild,
-    Strategy,
     Supervisor,
     SupervisorFlags,
     ThreadRuntime,
     WhichChildren,
 )
 
-ROOM_RESTARTS: Final = 5
-ROOM_PERIOD_NS: Final = 10 * SECOND_NS
 _ROOT_FLAGS: Final = SupervisorFlags(intensity=3, period_ns=10 * SECOND_NS)
 
 
@@ -86,7 +85,6 @@ class Session:
         self._system: ActorSystem | None = None
         self._root: ActorRef[Supervisor] | None = None
         self._refs: dict[str, ActorRef[Any]] = {}
-        self._rooms: dict[str, Room] = {}
         self._report: SessionReport | None = None
         self._closing: asyncio.Task[SessionReport] | None = None
         self._early: list[Callable[[SessionEvent], None]] = []
@@ -134,9 +132,9 @@ class Session:
         directory = (await root.ask(WhichChildren(), block=False))[0].ref
         self._refs["processors"] = directory
         for spec in (
-            _spec("holds", HoldsActor, directory),
+            _spec("holds", HoldsActor, directory, env),
             _spec("watch", WatchActor, env),
-            _spec("rooms", Supervisor, _rooms_flags()),
+            _spec("rooms", RoomsActor, env, directory),
         ):
             child = await root.ask(StartChild(spec=spec), block=False)
             self._refs[spec.id] = child.ref
@@ -151,16 +149,18 @@ class Session:
 
         Idempotent. Should the caller be cancelled, the end goes on to its end.
         """
+        if self._env is None:
+            raise SessionClosed("the session has not been entered: async with Session() as session")
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         return await asyncio.shield(self._closing)
 
     async def _close(self) -> SessionReport:
         env, system = self._env, self._system
-        if env is None or system is None:
-            raise SessionClosed("the session has not been entered")
+        assert env is not None
+        assert system is not None
         deadline_ns = env.runtime.now_ns() + self._shutdown_ns
-        await self._within([self._close_room(room) for room in self._rooms.values()], deadline_ns)
+        await self._within([_close_room(room) for room in env.rooms.copy().values()], deadline_ns)
         env.closing = True
         env.pacer.close()
         if self._root is not None:
@@ -168,6 +168,8 @@ class Session:
             system.request_stop(self._root)
             await self._within([ended], deadline_ns)
         late = tuple(system.paths())
+        for room in env.rooms.copy().values():
+            close_room(env, room)
         for stream, _ in env.past_streams.copy():
             stream.output.close()  # what nobody has read by now is counted as dropped
         # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
@@ -185,11 +187,6 @@ class Session:
         system.close(timeout_ns=1)
         if self._owns_runtime:
             self._runtime.close()
-
-    def _close_room(self, room: Room) -> Future[Any]:
-        ref = room.ref
-        closed: Future[Any] = ref.ask(CloseRoom(), block=False)
-        return closed
 
     def ended(self, ref: ActorRef[Any]) -> Future[None]:
         """Return a future that is complete when ``ref`` is gone for good."""
@@ -222,8 +219,8 @@ class Session:
     @property
     def rooms(self) -> Mapping[str, Room]:
         """The open rooms, by name."""
-        env = self.alive()
-        return {name: room for name, room in self._rooms.items() if name in env.rooms}
+        states = self.alive().rooms.copy()
+        return {name: state.handle for name, state in states.items() if state.actor is not None}
 
     @property
     def media_now_ns(self) -> int:
@@ -240,21 +237,15 @@ class Session:
         check_name("room name", name)
         if name in env.rooms:
             raise DuplicateName("room", name)
-        state = env.rooms[name] = RoomState(name=name, credentials=env.know(credentials))
-        spec = ChildSpec(
-            id=f"room:{name}",
-            start=RoomActor,
-            args=(env, state, self._refs["processors"]),
-            shutdown_ns=ShutdownBudget.INFINITE,
-            restart=Restart.TRANSIENT,
-        )
+        state = RoomState(name=name, credentials=env.know(credentials), gone=Future(env.runtime))
+        env.rooms[name] = state
+        room = state.handle = Room(self, state)
+        env.emit(EventKind.ROOM_OPENED, state.path, url=credentials.url if credentials else "")
         try:
-            await self.ask(self._refs["rooms"], StartChild(spec=spec))
-        except BaseException:
-            env.rooms.pop(name, None)
+            await self.ask(self._refs["rooms"], OpenRoom(state=state), undo=_close_opened)
+        except ActorDead:
+            close_room(env, state)
             raise
-        room = self._rooms[name] = Room(self, state)
-        env.emit(EventKind.ROOM_OPENED, f"room:{name}", url=credentials.url if credentials else "")
         return room
 
     async def declare(self, spec: ProcessorSpec) -> None:
@@ -264,6 +255,8 @@ class Session:
             DuplicateName: another one is known by it.
         """
         self.alive()
+        if not isinstance(spec, ProcessorSpec):
+            raise NotAProcessor(f"declare takes a ProcessorSpec, not {type(spec).__name__}")
         self._declare(spec)
 
     def _declare(self, spec: ProcessorSpec) -> None:
@@ -281,7 +274,9 @@ class Session:
             UnknownProcessor, NotAProcessor: what is wrong with ``wanted``.
         """
         spec = await self.spec(wanted)
-        return Lease(self, await self.ask(self._refs["holds"], Hold(spec=spec)))
+        env = self.alive()
+        granted = await self.ask(self._refs["holds"], Hold(spec=spec), undo=partial(give_back, env))
+        return Lease(self, granted)
 
     def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
         """Call ``observer`` with every event, on actors' threads: be quick. Returns its undoing."""
@@ -305,6 +300,11 @@ class Session:
 
     # -- for its handles --------------------------------------------------------------------------------------
 
+    def record(self) -> Env:
+        """Return the session's shared records, also when it is closed."""
+        assert self._env is not None
+        return self._env
+
     def alive(self) -> Env:
         """Return the session's shared records.
 
@@ -317,13 +317,32 @@ class Session:
             raise SessionClosed(f"session {self.name!r} is closed")
         return self._env
 
-    async def ask(self, ref: ActorRef[Any], message: Any) -> Any:
-        """Ask an actor, without blocking the loop; counted, so that the report can say that all were answered."""
+    async def ask(
+        self, ref: ActorRef[Any], message: Any, *, undo: Callable[[Any], object] | None = None
+    ) -> Any:
+        """Ask an actor, without blocking the loop; counted, so that the report can say that all were answered.
+
+        Args:
+            ref: whom.
+            message: what.
+            undo: called with the answer if the caller was cancelled and so never gets it; on any thread.
+
+        Raises:
+            SessionClosed: the session was closed meanwhile.
+        """
         env = self.alive()
         env.asked += 1
-        answer = ref.ask(message, block=False)
+        answer: Future[Any] = ref.ask(message, block=False)
         answer.add_done_callback(env.note_answer)
-        return await answer
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if undo is not None:
+                answer.add_done_callback(partial(_undo, undo))
+            raise
+        except ActorDead as error:
+            self.alive()  # the session's end is the better news
+            raise error from None
 
     async def spec(self, wanted: Any) -> ProcessorSpec:
         """Return the spec that ``wanted`` means; what must be imported is, on another thread."""
@@ -337,8 +356,19 @@ def _spec(name: str, actor_class: type[Any], *args: Any) -> ChildSpec:
     return ChildSpec(id=name, start=actor_class, args=args, shutdown_ns=ShutdownBudget.INFINITE)
 
 
-def _rooms_flags() -> SupervisorFlags:
-    return SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=ROOM_RESTARTS, period_ns=ROOM_PERIOD_NS)
+def _close_room(room: RoomState) -> Future[None]:
+    if room.actor is not None:
+        room.actor.send(CloseRoom())
+    return room.gone
+
+
+def _close_opened(ref: ActorRef[Any]) -> None:
+    ref.send(CloseRoom())
+
+
+def _undo(undo: Callable[[Any], object], answer: Future[Any]) -> None:
+    if answer.error() is None:
+        undo(answer.outcome())
 
 
 def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:

@@ -6,14 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from greenroom.actors._desired import Granted, StreamState
+from greenroom.actors._holds import give_back
 from greenroom.actors._leasing import Release, Transfer
-from greenroom.actors._output import SinkWriter, StreamIterator
+from greenroom.actors._output import SimulatedIterator, SinkWriter, StreamIterator
 from greenroom.actors._pacer import PacerScript
 from greenroom.actors._stream import CloseStream
-from greenroom.actors.errors import LeaseOver, SessionClosed, StreamFailed
+from greenroom.actors.errors import LeaseOver, SessionClosed, StreamClosed, StreamFailed
 from greenroom.actors.frames import Frame
 from greenroom.actors.snapshots import StreamSnapshot
-from greenroom.supervision import ActorDead, ActorRef, Dispatcher, Future
+from greenroom.supervision import ActorDead, ActorRef, Dispatcher, Future, LeaseRefused
 
 if TYPE_CHECKING:
     from greenroom.actors.handles import Track
@@ -30,7 +31,7 @@ class Stream(AsyncIterator[Frame]):
         self._track = track
         self._state = state
         self._iterator: StreamIterator | None = None
-        env = track._room._session.alive()
+        env = track._session.alive()
         if state.sink is None:
             self._forgotten: Any = weakref.finalize(self, _forget, state)
             self._forgotten.atexit = False
@@ -58,7 +59,11 @@ class Stream(AsyncIterator[Frame]):
                 raise StreamFailed(
                     self.name, TypeError("a sink takes its frames; it cannot be iterated as well")
                 )
-            self._iterator = StreamIterator(self._state.output)
+            runtime = self._track._session.alive().runtime
+            output = self._state.output
+            self._iterator = (
+                SimulatedIterator(output, runtime) if runtime.simulated else StreamIterator(output)
+            )
         try:
             return await self._iterator.__anext__()
         except StopAsyncIteration:
@@ -75,13 +80,18 @@ class Stream(AsyncIterator[Frame]):
         await self._close(discard=False)
 
     async def _close(self, *, discard: bool) -> None:
-        if self.ref.send(CloseStream(discard=discard)):
-            await self._track._room._session.ended(self.ref)
+        end_stream(self._state, discard=discard)
+        await self._state.gone
 
     @property
     def ref(self) -> ActorRef[Any]:
-        """The StreamActor's ref."""
-        assert self._state.actor is not None
+        """The StreamActor's ref.
+
+        Raises:
+            StreamClosed: it is not open.
+        """
+        if self._state.actor is None or self._state.gone.done():
+            raise StreamClosed(f"stream {self.name!r} of track {self._track.key!r} has ended")
         return self._state.actor
 
     async def ended(self) -> None:
@@ -115,9 +125,7 @@ class Lease:
     def __init__(self, session: "Session", granted: Granted) -> None:
         self._session = session
         self._granted = granted
-        self._forgotten: Any = weakref.finalize(
-            self, granted.processor.send, Release(lease_id=granted.lease_id)
-        )
+        self._forgotten: Any = weakref.finalize(self, give_back, session.record(), granted)
         self._forgotten.atexit = False
 
     @property
@@ -128,14 +136,16 @@ class Lease:
     @property
     def over(self) -> bool:
         """Whether it was released, or its processor is gone."""
-        return not self._forgotten.alive or not self._granted.processor.is_alive()
+        return self._granted.over or not self._granted.processor.is_alive()
 
     async def release(self) -> None:
         """Give it back. Idempotent; the last one out closes the processor."""
         if self._forgotten.detach() is None:
             return
+        granted = self._granted
+        give_back(self._session.record(), granted)
         try:
-            await self._session.ask(self._granted.processor, Release(lease_id=self._granted.lease_id))
+            await self._session.ask(granted.processor, Release(lease_id=granted.lease_id))
         except (ActorDead, SessionClosed):
             return
 
@@ -144,15 +154,22 @@ class Lease:
 
         Raises:
             LeaseOver: it has ended.
+            StreamClosed: the stream has; the lease stays with you.
         """
-        message = Transfer(
-            lease_id=self._granted.lease_id, holder=stream.ref, incarnation=stream.ref.incarnation
-        )
+        granted = self._granted
+        if granted.over:
+            raise LeaseOver(f"the lease on {self.processor!r} has ended; hold the processor again")
+        ref = stream.ref
+        message = Transfer(lease_id=granted.lease_id, holder=ref, incarnation=ref.incarnation)
         try:
-            await self._session.ask(self._granted.processor, message)
+            await self._session.ask(granted.processor, message)
         except ActorDead as error:
             raise LeaseOver(f"processor {self.processor!r} was closed") from error
+        except LeaseRefused as error:
+            raise StreamClosed(f"stream {stream.name!r} has ended; the lease was not transferred") from error
         self._forgotten.detach()
+        granted.over = True
+        self._session.record().holds.pop(granted, None)
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,14 +206,21 @@ def _written(state: StreamState, error: BaseException | None) -> None:
     if error is not None and state.error is None:
         state.error = error
     state.written.try_set(None)
-    if error is not None and state.actor is not None:
-        state.actor.send(CloseStream(discard=True))
+    if error is not None:
+        end_stream(state, discard=True)
+
+
+def end_stream(state: StreamState, *, discard: bool) -> None:
+    """End a stream, whichever actor has it now or will have. Any thread; a finalizer too."""
+    state.discard = state.discard or discard
+    state.removed = True
+    if state.actor is not None and not state.gone.done():
+        state.actor.send(CloseStream(discard=discard))
 
 
 def _forget(state: StreamState) -> None:
     """Close a stream whose handle was collected."""
-    if state.actor is not None:
-        state.actor.send(CloseStream(discard=True))
+    end_stream(state, discard=True)
 
 
 def _reached(reached: Future[None]) -> None:
