@@ -20,6 +20,9 @@ FILTER_SECONDS: Final = 0.016
 """How long a filter the comparison forgives: fits resamplers and high-passes, not reverberation."""
 
 MAX_DELAY_SECONDS: Final = 0.5
+FURTHEST_FILTERS: Final = 64
+"""How many filter lengths the comparison looks for a delay: about a second."""
+
 FLOOR_WINDOW_SECONDS: Final = 0.02
 FLOOR_PERCENTILE: Final = 10
 SILENCE_DB: Final = -100.0
@@ -88,10 +91,10 @@ def noise_reduction(
 
 def delay_frames(earlier: Signal, later: Signal, limit: int) -> int:
     """Return by how many samples ``later`` lags (negative: leads), at most ``limit``, by cross-correlation."""
-    size = _fast_size(len(earlier) + len(later))
+    # Longer shifts wrap around onto places beyond the limit, where nobody looks.
+    size = _fast_size(max(len(earlier), len(later)) + limit + 1)
     spectrum = np.fft.rfft(later, size) * np.conj(np.fft.rfft(earlier, size))
     correlation = np.fft.irfft(spectrum, size)
-    limit = min(limit, size // 2 - 1)
     around = np.concatenate([correlation[-limit:] if limit else correlation[:0], correlation[: limit + 1]])
     return int(np.argmax(np.abs(around))) - limit
 
@@ -101,17 +104,36 @@ def sdr_db(clean: Signal, heard: Signal, taps: int) -> float:
 
     A pure delay is found first and does not use up the filter, which reaches half its length to either side of it.
     """
-    shift = delay_frames(clean, heard, len(clean) // 2) - taps // 2
+    shift = delay_frames(clean, heard, min(FURTHEST_FILTERS * taps, len(clean) // 2)) - taps // 2
     clean, heard = _overlap(clean, heard, shift)
     size = _fast_size(len(clean) + taps)
     clean_spectrum = np.fft.rfft(clean, size)
     own = np.fft.irfft(np.abs(clean_spectrum) ** 2, size)[:taps]
     cross = np.fft.irfft(np.fft.rfft(heard, size) * np.conj(clean_spectrum), size)[:taps]
-    lags = np.abs(np.arange(taps)[:, None] - np.arange(taps))
     own[0] *= 1 + 1e-9  # speech that was resampled has empty bands, where the equations would be singular
-    weights = np.linalg.solve(own[lags], cross)
+    weights = solve_toeplitz(own, cross)
     target = np.fft.irfft(clean_spectrum * np.fft.rfft(weights, size), size)[: len(heard)]
     return ratio_db(float(np.sum(target**2)), float(np.sum((heard - target) ** 2)))
+
+
+def solve_toeplitz(column: Signal, right: Signal) -> Signal:
+    """Solve a symmetric positive definite Toeplitz system by Levinson's recursion.
+
+    A general solver would take the cube of the filter's length instead of its square, and numpy's does it on all
+    cores at once, which stalls for seconds on a machine that has other things to do.
+
+    Args:
+        column: the first column of the matrix, shape ``(n,)``.
+        right: the right-hand side, shape ``(n,)``.
+    """
+    forward, solution = np.array([1 / column[0]]), np.array([right[0] / column[0]])
+    for size in range(1, len(column)):
+        mirrored = column[size:0:-1]
+        error = mirrored @ forward
+        longer = np.append(forward, 0.0)
+        forward = (longer - error * longer[::-1]) / (1 - error * error)
+        solution = np.append(solution, 0.0) + (right[size] - mirrored @ solution) * forward[::-1]
+    return solution
 
 
 def floor_db(signal: Signal, rate_hz: int) -> float:
@@ -139,4 +161,10 @@ def _overlap(clean: Signal, heard: Signal, shift: int) -> tuple[Signal, Signal]:
 
 
 def _fast_size(at_least: int) -> int:
-    return 1 << (at_least - 1).bit_length()
+    """Return the next size that has no prime factor above 5, for which the transform is quick."""
+    best = 1 << (at_least - 1).bit_length()
+    for fives in (1, 5, 25, 125):
+        for threes in (1, 3, 9, 27, 81):
+            odd = fives * threes
+            best = min(best, odd << max(0, (-(-at_least // odd) - 1).bit_length()))
+    return best
