@@ -387,3 +387,55 @@ def test_two_fences_hit_one_incarnation(seed: int) -> None:
         assert child.incarnation == 2
         assert child.is_running()
         assert [event.path for event in seen.of(ActorEnded)] == [child.path]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_release_that_fails_or_hangs_does_not_hold_up_the_end(seed: int) -> None:
+    """``on_given_up`` is foreign code like any other: its error is logged, its hang fenced again."""
+    runtime = SimulatedRuntime(seed)
+
+    class Fails(Probe):
+        def on_given_up(self) -> None:
+            raise OSError("on purpose")
+
+    class Hangs(Probe):
+        def on_given_up(self) -> None:
+            runtime.hang()
+
+    with ActorSystem(runtime) as system:
+        seen = Recorder(system)
+        for kind in (Fails, Hangs):
+            ref, started = system.launch(kind, name=kind.__name__, shutdown_ns=5 * MS)
+            started.get()
+            ref._cell.fence("on purpose")
+        runtime.run_until_idle()
+        assert sorted(event.path for event in seen.of(ActorEnded)) == ["Fails", "Hangs"]
+        assert system.roots() == ()
+        assert runtime.now_ns() == 5 * MS
+
+
+def test_an_actor_knows_whether_it_is_starting_and_whether_it_was_given_up(
+    real: ActorSystem, trap: Trap
+) -> None:
+    """A zombie can look, so that foreign code can stop of its own accord."""
+    seen: list[Any] = []
+    ended: Future[Any] = Future()
+    parent = real.start(Keeper, ended)
+
+    def look(actor: Probe) -> None:
+        seen.append((actor.starting, actor.given_up))
+
+    def hang(actor: Probe) -> None:
+        look(actor)
+        trap.hang()
+        look(actor)
+        trap.left.set()
+
+    child = parent.ask(
+        lambda actor: actor.spawn(Probe, name="child", dispatcher=Dispatcher.PINNED, on_start=look)
+    )
+    child.tell(hang)
+    assert trap.entered.wait(5)
+    parent.ask(lambda actor: actor.fence_child(child, "on purpose"), timeout=5)
+    returns(real, trap)
+    assert seen == [(True, False), (False, False), (False, True)]

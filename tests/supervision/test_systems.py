@@ -1,4 +1,5 @@
 """Systems and the real runtime: observers are guests, the pool survives, and closing leaves nothing."""
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 import threading
 from threading import Event

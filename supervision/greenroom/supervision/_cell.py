@@ -209,7 +209,7 @@ class Cell(Ending):
             if life is not self.life or self.state != STARTING:
                 return
             self.state = RUNNING
-        life.cancel_start_timer()
+            life.cancel_start_timer()
         if self.system.observers:
             self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
         self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))

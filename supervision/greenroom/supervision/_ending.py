@@ -212,7 +212,7 @@ class Ending(Place):
             self._arm_stop_timer(life)
             # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
             life.to_stop = list(self.children or ())
-        life.cancel_start_timer()
+            life.cancel_start_timer()
         life.drop_timers_and_monitors()
 
     # -- gone through ------------------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ class Ending(Place):
             self.state = ENDED
             life.actor = None
             watches = self.watches_of(life.number)
-        life.cancel_stop_timer()
+            life.cancel_stop_timer()
         cause = life.cause or Normal()
         life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:

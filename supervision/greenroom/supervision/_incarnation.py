@@ -88,13 +88,13 @@ class Incarnation:
             timer.cancel()
 
     def cancel_start_timer(self) -> None:
-        """It has started, or is ending."""
+        """It has started, or is ending. Under the cell's lock: else a thread that is given up could be slow to do it."""
         timer, self.start_timer = self.start_timer, None
         if timer is not None:
             timer.cancel()
 
     def cancel_stop_timer(self) -> None:
-        """It has ended."""
+        """It has ended. Under the cell's lock."""
         timer, self.stop_timer = self.stop_timer, None
         if timer is not None:
             timer.cancel()
