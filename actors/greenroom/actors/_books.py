@@ -57,9 +57,10 @@ class ProcessorBook:
         self.closed = 0
         self.restarts = 0
         self.leases = 0
-        self.streams = 0
         self.leases_granted = 0
+        self.leases_ended = 0
         self.context = ""
+        self.wanted = ""
         self.last_failure = ""
         self.host: Host | None = None
         self.actor: ActorRef[Any] | None = None
@@ -87,6 +88,8 @@ class ProcessorBook:
             self.closed += 1
             self._instances.pop(id(instance.processor), None)
             waiting = [] if self._instances else self._waiting
+            if not self._instances:
+                self.context = ""
         details: dict[str, str] = {}
         if errors:
             self.last_failure = f"{type(errors[-1]).__name__} while closing"
@@ -110,6 +113,11 @@ class ProcessorBook:
                 future.try_set(None)
         return future
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is open: it can be forgotten."""
+        return self.opened == self.closed and self.leases_granted == self.leases_ended and not self.leases
+
     def fault_counts(self) -> Mapping[Any, int]:
         """Return how many frames did not come out processed, by reason."""
         return {} if self.host is None else self.host.counts()
@@ -130,6 +138,8 @@ class ProcessorBook:
             faults=dict(self.fault_counts()),
             context=self.context,
             last_failure=self.last_failure,
+            leases_ended=self.leases_ended,
+            wanted=self.wanted,
         )
 
 

@@ -121,6 +121,12 @@ class StreamState:
     error: BaseException | None = None
     actor: "ActorRef[Any] | None" = None
 
+    @property
+    def balanced(self) -> bool:
+        """Whether each frame that went in has come out, or was counted as dropped."""
+        meter = self.meter
+        return meter.frames_in == meter.frames_out + sum(meter.dropped_by_reason().values())
+
     def snapshot(self, path: str) -> StreamSnapshot:
         """Return it as a frozen record."""
         meter = self.meter

@@ -54,9 +54,10 @@ class Env:
         self.rooms: dict[str, RoomState] = {}
         self.processors: dict[str, ProcessorBook] = {}
         self.holds: dict[Granted, None] = {}
-        self.past_processors: deque[ProcessorBook] = deque(maxlen=PAST_RECORDS)
-        self.past_streams: deque[tuple[StreamState, str]] = deque(maxlen=PAST_RECORDS)
+        self.past_processors: deque[ProcessorBook] = deque()
+        self.past_streams: deque[tuple[StreamState, str]] = deque()
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
+        self.emitted = 0
         self.observers: tuple[Callable[[SessionEvent], None], ...] = ()
         self.tokens: set[str] = set()
         self.asked = 0
@@ -71,6 +72,7 @@ class Env:
         """Note that something happened: in the journal, in the log, to the observers. Any thread."""
         event = SessionEvent(at_ns=self.runtime.now_ns(), kind=kind, subject=subject, details=details)
         self.journal.append(event)
+        self.emitted += 1
         say = self._log.warning if kind in _LOUD else self._log.info
         say(kind.value, **_bound(subject), **details)
         for observer in self.observers:
@@ -78,6 +80,22 @@ class Env:
                 observer(event)
             except Exception:  # noqa: BLE001 - an observer is a guest
                 self._log.exception("observer.failed", kind=kind.value)
+
+    def remember_processor(self, book: ProcessorBook) -> None:
+        """Keep the record of one that is gone; forget the oldest, unless something of it is still open."""
+        self.past_processors.append(book)
+        if len(self.past_processors) > PAST_RECORDS:
+            oldest = self.past_processors.popleft()
+            if not oldest.settled and len(self.past_processors) < 2 * PAST_RECORDS:
+                self.past_processors.append(oldest)
+
+    def remember_stream(self, stream: StreamState, path: str) -> None:
+        """Keep the record of one that is gone; forget the oldest."""
+        self.past_streams.append((stream, path))
+        if len(self.past_streams) > PAST_RECORDS:
+            oldest, where = self.past_streams.popleft()
+            if not oldest.balanced and len(self.past_streams) < 2 * PAST_RECORDS:
+                self.past_streams.append((oldest, where))
 
     def know(self, credentials: Credentials | None) -> Credentials | None:
         """Remember a token, so that it can be kept out of every text; return the credentials."""

@@ -141,13 +141,14 @@ class ProcessorActor(Actor):
         self._book.state = ProcessorState.CLOSED
         self._book.leases = 0
         for lease in self._ledger.leases():
+            self._book.leases_ended += 1
             self._env.emit(
                 EventKind.LEASE_ENDED, self._book.subject, lease=lease.lease_id, cause="processor_gone"
             )
         self._ledger = Ledger()
         self._host.suspend(Reason.DEGRADED)
         if self._env.processors.pop(self._book.name, None) is not None:
-            self._env.past_processors.append(self._book)
+            self._env.remember_processor(self._book)
 
     # -- leases ---------------------------------------------------------------------------------------------
 
@@ -196,6 +197,7 @@ class ProcessorActor(Actor):
                         self.demonitor(monitor)
                 case LeaseEnded(lease_id=lease_id, cause=cause):
                     self._rule.drop(lease_id)
+                    self._book.leases_ended += 1
                     self._env.emit(
                         EventKind.LEASE_ENDED, self._book.subject, lease=lease_id, cause=str(cause)
                     )
@@ -218,6 +220,7 @@ class ProcessorActor(Actor):
             self._hurry(self._worker.ask(Apply(calls=calls), block=False), self._spec.close_ns, self._applied)
 
     def _planned(self) -> tuple[Call, ...]:
+        self._book.wanted = _shown(self._rule.effective)
         calls = self._rule.plan()
         for call in calls:
             self._rule.applied(call)
@@ -246,12 +249,9 @@ class ProcessorActor(Actor):
         self._note_context(told)
 
     def _note_context(self, told: Context) -> None:
-        info = told.stream_info
         before = self._book.context
-        self._book.context = (
-            "" if info is None else f"{info.room_name}/{info.participant_identity}/{info.publication_sid}"
-        )
-        if info is not None:
+        self._book.context = _shown(told)
+        if self._book.context:
             self._env.emit(EventKind.CONTEXT_APPLIED, self._book.subject, context=self._book.context)
         elif before:
             self._env.emit(EventKind.CONTEXT_CLEARED, self._book.subject)
@@ -407,6 +407,11 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
         ref.send(message)
     except SupervisionError:
         return  # from a thread that was given up: what it says does not count
+
+
+def _shown(context: Context) -> str:
+    info = context.stream_info
+    return "" if info is None else f"{info.room_name}/{info.participant_identity}/{info.publication_sid}"
 
 
 def _name(ref: ActorRef[Any]) -> str:

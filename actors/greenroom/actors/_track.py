@@ -205,5 +205,5 @@ def close_stream(env: Env, track: TrackState, stream: StreamState) -> None:
         stream.written.try_set(None)
     if track.streams.get(stream.name) is stream:
         del track.streams[stream.name]
-        env.past_streams.append((stream, f"{track.path}/stream:{stream.name}"))
+        env.remember_stream(stream, f"{track.path}/stream:{stream.name}")
     stream.gone.try_set(None)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from greenroom.actors.report import SessionReport, Verdict
-from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, StreamSnapshot
+from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState, StreamSnapshot
 
 Findings = Iterable[str]
 
@@ -39,7 +39,7 @@ def _closed_once(report: SessionReport) -> Findings:
 
 def _leases_balance(report: SessionReport) -> Findings:
     granted: dict[tuple[str, object], int] = defaultdict(int)
-    for event in report.events:
+    for event in () if report.events_forgotten else report.events:
         if event.kind is EventKind.LEASE_GRANTED:
             granted[event.subject, event.details["lease"]] += 1
         elif event.kind is EventKind.LEASE_ENDED:
@@ -47,15 +47,21 @@ def _leases_balance(report: SessionReport) -> Findings:
     for processor in _processors(report):
         if processor.leases:
             yield f"{processor.name} has {processor.leases} leases and nobody to hold them"
+        elif processor.leases_granted != processor.leases_ended:
+            yield f"{processor.name} granted {processor.leases_granted} leases, {processor.leases_ended} ended"
     for (subject, lease), balance in granted.items():
-        if balance < 0:
-            yield f"lease {lease} of {subject} ended more often than it was granted"
+        if balance:
+            how = "never ended" if balance > 0 else "ended more often than it was granted"
+            yield f"lease {lease} of {subject} {how}"
 
 
-def _context_cleared(report: SessionReport) -> Findings:
+def _context_right(report: SessionReport) -> Findings:
     for processor in report.snapshot.processors:
-        if processor.context and processor.leases == 0:
-            yield f"{processor.name} still knows {processor.context}"
+        if processor.state is ProcessorState.READY and processor.context != processor.wanted:
+            yield f"{processor.name} was told {processor.context!r}, and should know {processor.wanted!r}"
+    for processor in report.snapshot.past_processors:
+        if processor.context:
+            yield f"{processor.name} is gone and was never told that {processor.context} is"
 
 
 def _frames_balance(report: SessionReport) -> Findings:
@@ -65,6 +71,9 @@ def _frames_balance(report: SessionReport) -> Findings:
             yield f"{stream.name}: {stream.frames_in} in, {accounted} accounted for"
         elif stream.ended and stream.in_flight:
             yield f"{stream.name}: ended with {stream.in_flight} frames inside"
+    for stream in report.snapshot.past_streams:
+        if not stream.ended:
+            yield f"{stream.name}: is gone and has not ended"
 
 
 def _asks_answered(report: SessionReport) -> Findings:
@@ -94,6 +103,8 @@ def _nothing_left(report: SessionReport) -> Findings:
     yield from left.processors
     if left.timers:
         yield f"{left.timers} timers"
+    if left.threads:
+        yield f"{left.threads} threads"
 
 
 def _no_secret_shown(report: SessionReport) -> Findings:
@@ -108,7 +119,7 @@ LAWS: Final[tuple[tuple[int, str, str, Callable[[SessionReport], Findings]], ...
         3,
         "at rest a processor knows what it should, or nothing",
         "no context was left behind",
-        _context_cleared,
+        _context_right,
     ),
     (4, "frames in = frames out + dropped by reason", "all streams balance", _frames_balance),
     (5, "every ask is answered", "all were", _asks_answered),

@@ -17,12 +17,14 @@ class Leftovers:
         actors: paths of actors that did not stop within the shutdown budget.
         zombies: threads that were given up and have not come back, by name.
         timers: how many were still due.
+        threads: how many actors' own threads there still were.
         processors: those that were opened more often than closed.
     """
 
     actors: tuple[str, ...] = ()
     zombies: tuple[str, ...] = ()
     timers: int = 0
+    threads: int = 0
     processors: tuple[str, ...] = ()
 
 
@@ -48,6 +50,7 @@ class SessionReport:
     dead_letters: int
     secrets_shown: tuple[str, ...]
     intensities: Mapping[str, tuple[int, int]]
+    events_forgotten: int = 0
     verdicts: tuple[Verdict, ...] = ()
 
 
@@ -64,12 +67,13 @@ def snapshot_of(env: Env) -> SessionSnapshot:
     )
 
 
-def left_over(env: Env, system: ActorSystem) -> Leftovers:
-    """Return what a closed session has left behind."""
+def left_over(env: Env, system: ActorSystem, *, own_runtime: bool) -> Leftovers:
+    """Return what a closed session has left behind; on a runtime that others share, timers and threads may be theirs."""
     return Leftovers(
         actors=tuple(system.paths()),
         zombies=tuple(env.runtime.zombie_stacks()),
-        timers=env.runtime.live_timers(),
+        timers=env.runtime.live_timers() if own_runtime else 0,
+        threads=env.runtime.live_pinned() if own_runtime else 0,
         processors=tuple(
             f"{book.name}: opened {book.opened}, closed {book.closed}"
             for book in (*env.processors.values(), *env.past_processors)
@@ -92,5 +96,6 @@ def report_of(env: Env, system: ActorSystem, remains: Leftovers) -> SessionRepor
         answered=env.answered,
         dead_letters=system.dead_letters,
         secrets_shown=tuple("***" for token in env.tokens if token in text),
+        events_forgotten=env.emitted - len(events),
         intensities={book.name: (book.spec.intensity, book.spec.period_ns) for book in books},
     )

@@ -178,7 +178,7 @@ class Session:
             self._close_threads(system)
         else:
             await asyncio.to_thread(self._close_threads, system)
-        remains = replace(left_over(env, system), actors=late)
+        remains = replace(left_over(env, system, own_runtime=self._owns_runtime), actors=late)
         report = report_of(env, system, remains)
         self._report = replace(report, verdicts=check(report))
         return self._report

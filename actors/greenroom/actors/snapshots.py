@@ -91,7 +91,9 @@ class ProcessorSnapshot:
         restarts: how many times its worker was replaced.
         leases: how many are live now.
         leases_granted: how many there ever were.
+        leases_ended: how many of them are over.
         context: whose audio it has been told it hears, ``room/participant/sid``, or empty.
+        wanted: whose audio it should know that it hears, in the same form.
     """
 
     name: str
@@ -107,6 +109,8 @@ class ProcessorSnapshot:
     faults: Mapping[Reason, int]
     context: str
     last_failure: str
+    leases_ended: int = 0
+    wanted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
