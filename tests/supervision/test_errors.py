@@ -23,6 +23,7 @@ from greenroom.supervision.errors import (
     LeaseRefused,
     MailboxFull,
     MaxChildren,
+    NotForDynamic,
     Restless,
     RuntimeClosed,
     StartFailed,
@@ -74,13 +75,21 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
     (
         AlreadyPresent("mic"),
         ChildError,
-        "child 'mic' is already present and stopped; restart it, or delete it first",
+        "child 'mic' is already present and does not run; restart it, or stop and delete it first",
     ),
     (ChildRunning("mic"), ChildError, "child 'mic' is running; stop it first"),
     (
         ChildRestarting("mic"),
         ChildError,
         "child 'mic' is being restarted; wait for it, or stop it to end the attempts",
+    ),
+    (
+        NotForDynamic("rooms", "restart"),
+        RuntimeError,
+        (
+            "supervisor 'rooms' is dynamic and keeps no stopped children, so there is none to restart; "
+            "start a new one (StartChild)"
+        ),
     ),
     (
         MaxChildren("rooms", 5),

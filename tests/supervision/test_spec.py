@@ -81,6 +81,7 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (SupervisorFlags, "max_children", 0, "from 1"),
     (SupervisorFlags, "max_children", None, "from 1"),
     (SupervisorFlags, "max_children", MOST_CHILDREN + 1, "from 1"),
+    (SupervisorFlags, "shared_args", [1], "a tuple"),
 ]
 GOOD: dict[type[Any], dict[str, Any]] = {
     ChildSpec: {"id": "mic", "start": nothing},
@@ -207,3 +208,10 @@ def test_children_are_checked_against_each_other() -> None:
         check_children(SupervisorFlags(), [lead])
     with pytest.raises(BadSpec, match="a ChildSpec"):
         check_children(some, ["mic"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+def test_shared_arguments_are_for_dynamic_supervisors() -> None:
+    """Where each child is listed with its own arguments, shared ones are refused."""
+    with pytest.raises(BadSpec, match="dynamic where there are shared_args"):
+        SupervisorFlags(shared_args=(1,))
+    assert SupervisorFlags(strategy=Strategy.DYNAMIC, shared_args=(1,)).shared_args == (1,)

@@ -1,8 +1,21 @@
 """Who lives: actors on Pykka, supervisors, leases, clocks, runtimes. Knows nothing of audio."""
 
 from greenroom.supervision._actor import Actor
+from greenroom.supervision._admin import (
+    ChildCounts,
+    ChildInfo,
+    CountChildren,
+    DeleteChild,
+    GetChildSpec,
+    RestartChild,
+    StartChild,
+    StartedChild,
+    StopChild,
+    UpdateSupervisor,
+    WhichChildren,
+)
 from greenroom.supervision._backoff import Backoff, BackoffState
-from greenroom.supervision._family import ChildStatus
+from greenroom.supervision._decisions import ChildStatus
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._intensity import Intensity
@@ -19,18 +32,7 @@ from greenroom.supervision._ledger import (
 from greenroom.supervision._log import get_logger
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Restart, Shutdown
-from greenroom.supervision._supervisor import (
-    ChildCounts,
-    ChildInfo,
-    CountChildren,
-    DeleteChild,
-    RestartChild,
-    StartChild,
-    StartedChild,
-    StopChild,
-    Supervisor,
-    WhichChildren,
-)
+from greenroom.supervision._supervisor import Supervisor
 from greenroom.supervision._system import ActorSystem, default_system
 from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.errors import (
@@ -50,6 +52,7 @@ from greenroom.supervision.errors import (
     LeaseRefused,
     MailboxFull,
     MaxChildren,
+    NotForDynamic,
     RuntimeClosed,
     StartFailed,
     SupervisionError,
@@ -119,6 +122,7 @@ __all__ = [
     "FailedToStart",
     "Fenced",
     "Future",
+    "GetChildSpec",
     "Intensity",
     "LastLeaseEnded",
     "Lease",
@@ -132,6 +136,7 @@ __all__ = [
     "MaxChildren",
     "Monitor",
     "Normal",
+    "NotForDynamic",
     "Overflow",
     "OwnTimer",
     "Restart",
@@ -151,6 +156,7 @@ __all__ = [
     "Task",
     "ThreadRuntime",
     "Timer",
+    "UpdateSupervisor",
     "WhichChildren",
     "default_system",
     "get_logger",

@@ -71,6 +71,10 @@ class BackoffState:
         """How many waits were asked for since the last healthy time."""
         return self._failures
 
+    def change(self, spec: Backoff) -> None:
+        """Go on with another spec, from the failures that were counted so far."""
+        self._spec = spec
+
     def started(self, now_ns: int) -> None:
         """Note that the child has acknowledged its start."""
         self._started_ns = now_ns

@@ -5,20 +5,33 @@ Laws:
       counts, failed ones included; past the intensity the supervisor gives up;
     - a child is started by a decision that is carried out once; a failed restart is tried again by another
       event, never in a loop, so the supervisor answers meanwhile;
+    - one_for_all and rest_for_one replace several children in one attempt (`Group`). One that ends during it
+      counts only if it was not about to be stopped anyway; it then begins another attempt;
     - an admin stop ends a child, or the wait for its restart, and never counts as a restart;
     - the spec of a temporary child goes when it ends; under a dynamic supervisor every child that stays down
       goes; elsewhere it stays, stopped, until it is deleted;
+    - only a significant child that ends by itself and stays down shuts its supervisor down;
     - the limit on children counts all that are kept, those being restarted included.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TypeAlias
+from collections.abc import Iterable, Iterator
 
-from greenroom.supervision._backoff import BackoffState
+from greenroom.supervision._child import Attempt, Child
+from greenroom.supervision._decisions import (
+    CancelStart,
+    ChildStatus,
+    Decision,
+    Decisions,
+    Forget,
+    GiveUp,
+    ShutDown,
+    Start,
+    StartAfter,
+    Stop,
+)
+from greenroom.supervision._group import Group, Phase
 from greenroom.supervision._intensity import Intensity
-from greenroom.supervision._restart import Cause, Restart, should_restart
+from greenroom.supervision._restart import Cause, should_restart
 from greenroom.supervision.errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -27,90 +40,29 @@ from greenroom.supervision.errors import (
     ChildRestarting,
     ChildRunning,
     MaxChildren,
+    NotForDynamic,
 )
-from greenroom.supervision.spec import ChildSpec, Strategy, SupervisorFlags, check_significance
+from greenroom.supervision.spec import (
+    AutoShutdown,
+    ChildSpec,
+    Strategy,
+    SupervisorFlags,
+    check_children,
+    check_significance,
+)
 
-
-class ChildStatus(StrEnum):
-    """What a child is doing, as its supervisor sees it."""
-
-    STARTING = "starting"
-    RUNNING = "running"
-    RESTARTING = "restarting"
-    """It ended, and its next start waits for its back-off or has not been acknowledged yet."""
-    STOPPING = "stopping"
-    STOPPED = "stopped"
-    """Known, and not running: it ended in a way that is not restarted, or was stopped."""
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start this child, now."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class StartAfter:
-    """Start this child after a while, unless it is stopped meanwhile."""
-
-    child: str
-    delay_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """Ask this child to stop, within its budget."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class CancelStart:
-    """Forget a `StartAfter` of this child."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class Forget:
-    """This child is over, and not kept."""
-
-    child: str
-
-
-@dataclass(frozen=True, slots=True)
-class GiveUp:
-    """The intensity is passed because of this child: stop all, then yourself."""
-
-    child: str
-
-
-Decision: TypeAlias = Start | StartAfter | Stop | CancelStart | Forget | GiveUp
-
-
-class Child:
-    """One child as its supervisor knows it."""
-
-    __slots__ = ("backoff", "restarts", "spec", "status")
-
-    def __init__(self, spec: ChildSpec) -> None:
-        self.spec = spec
-        self.status = ChildStatus.STARTING
-        self.restarts = 0
-        self.backoff = BackoffState(spec.backoff) if spec.backoff else None
+_UP = (ChildStatus.STARTING, ChildStatus.RUNNING, ChildStatus.RESTARTING)
 
 
 class Family:
-    """All children of one supervisor, in the order in which they were added."""
+    """All children of one supervisor, in start order."""
 
     def __init__(self, name: str, flags: SupervisorFlags) -> None:
-        if flags.strategy not in (Strategy.ONE_FOR_ONE, Strategy.DYNAMIC):
-            raise BadSpec("SupervisorFlags.strategy", flags.strategy, "one_for_one or dynamic")
         self.flags = flags
         self._name = name
         self._children: dict[str, Child] = {}
         self._intensity = Intensity(flags.intensity, flags.period_ns)
+        self._group: Group | None = None
 
     def __len__(self) -> int:
         return len(self._children)
@@ -129,135 +81,254 @@ class Family:
             raise ChildNotFound(child_id, known=tuple(self._children))
         return child
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether no group of children is being replaced."""
+        return self._group is None
+
     def restarts_in_window(self, now_ns: int) -> int:
         """Return how many restarts the intensity counts now."""
         return self._intensity.in_window(now_ns)
 
     # -- what people ask ------------------------------------------------------------------------------------
 
-    def add(self, spec: ChildSpec) -> tuple[Decision, ...]:
+    def add(self, spec: ChildSpec) -> Decisions:
         """Add a child and start it.
 
         Raises:
-            AlreadyStarted, ChildRestarting, AlreadyPresent: there is one of that id.
+            AlreadyStarted, AlreadyPresent: there is one of that id.
             MaxChildren: there is no room for it.
             BadSpec: it is significant, and this supervisor never shuts down by itself.
         """
         check_significance(self.flags, spec)
         there = self._children.get(spec.id)
         if there is not None:
-            raise _present(there)
+            alive = there.status not in (ChildStatus.STOPPED, ChildStatus.RESTARTING)
+            raise (AlreadyStarted if alive else AlreadyPresent)(spec.id)
         if len(self._children) >= self.flags.max_children:
             raise MaxChildren(self._name, self.flags.max_children)
-        self._children[spec.id] = Child(spec)
+        self._children[spec.id] = Child(spec, ChildStatus.STARTING)
         return (Start(spec.id),)
 
-    def stop(self, child_id: str) -> tuple[Decision, ...]:
-        """Stop a child; nothing to do if it is stopped.
+    def stop(self, child_id: str) -> Decisions:
+        """Stop a child, or the attempts to restart it; nothing to do if it is stopped.
 
         Raises:
             ChildNotFound: there is no such child.
         """
         child = self.get(child_id)
-        if child.status in (ChildStatus.STOPPED, ChildStatus.STOPPING):
+        if child.status is ChildStatus.STOPPED:
             return ()
-        if child.status is ChildStatus.RESTARTING:
+        group = self._group
+        if child.is_timed:
+            if group is not None and child is group.origin:
+                self._group = None
             return (CancelStart(child_id), *self._down(child))
+        if group is not None and group.phase is not Phase.WAITING:
+            group.leave(child)
+        if child.status is ChildStatus.STOPPING:
+            return ()
+        if child.status is ChildStatus.RESTARTING and not child.is_under_way:
+            return (*self._down(child), *self._advance())
         child.status = ChildStatus.STOPPING
         return (Stop(child_id),)
 
-    def restart(self, child_id: str) -> tuple[Decision, ...]:
+    def restart(self, child_id: str) -> Decisions:
         """Start a stopped child again.
 
         Raises:
             ChildNotFound, ChildRunning, ChildRestarting: it is not stopped.
+            NotForDynamic: this is a dynamic supervisor, which keeps no stopped children.
         """
-        child = self.get(child_id)
-        if child.status is not ChildStatus.STOPPED:
-            raise _busy(child)
+        child = self._stopped(child_id, "restart")
         child.status = ChildStatus.STARTING
         return (Start(child_id),)
 
-    def delete(self, child_id: str) -> tuple[Decision, ...]:
+    def delete(self, child_id: str) -> Decisions:
         """Forget a stopped child and its spec.
 
         Raises:
             ChildNotFound, ChildRunning, ChildRestarting: it is not stopped.
+            NotForDynamic: this is a dynamic supervisor, which keeps no stopped children.
         """
-        child = self.get(child_id)
-        if child.status is not ChildStatus.STOPPED:
-            raise _busy(child)
-        return self._forget(child)
+        return self._forget(self._stopped(child_id, "delete"))
+
+    def update(self, flags: SupervisorFlags | None, specs: Iterable[ChildSpec] | None) -> None:
+        """Go on with other flags and specs; None leaves them as they are.
+
+        Whoever runs keeps running. New children are known, and not started; those that are left out stay, behind
+        the others.
+
+        Raises:
+            BadSpec: and then nothing has changed.
+        """
+        flags = self.flags if flags is None else flags
+        dynamic = Strategy.DYNAMIC
+        if (flags.strategy is dynamic) is not (self.flags.strategy is dynamic):
+            hint = f"as it was, {self.flags.strategy}: dynamic is for a supervisor's whole life"
+            raise BadSpec("SupervisorFlags.strategy", flags.strategy, hint)
+        checked = {spec.id: spec for spec in check_children(flags, () if specs is None else specs)}
+        unknown = [name for name in checked if name not in self._children]
+        if unknown and flags.strategy is dynamic:
+            hint = (
+                "that of a child that is there: a dynamic supervisor keeps none that do not run (StartChild)"
+            )
+            raise BadSpec("ChildSpec.id", unknown[0], hint)
+        if unknown and len(self._children) + len(unknown) > flags.max_children:
+            count = len(self._children) + len(unknown)
+            raise BadSpec("children", count, f"at most {flags.max_children} (SupervisorFlags.max_children)")
+        self.flags = flags
+        self._intensity.change(flags.intensity, flags.period_ns)
+        if flags.strategy is dynamic:
+            for name, spec in checked.items():
+                self._children[name].respec(spec)
+        else:
+            self._reorder(checked)
 
     # -- what happens ----------------------------------------------------------------------------------------
 
-    def started(self, child_id: str, now_ns: int) -> None:
+    def started(self, child_id: str, now_ns: int) -> Decisions:
         """Hear that a child has acknowledged its start."""
         child = self._children[child_id]
+        child.fresh = False
         if child.status is not ChildStatus.STOPPING:
             child.status = ChildStatus.RUNNING
         if child.backoff is not None:
             child.backoff.started(now_ns)
+        return self._advance()
 
-    def ignored(self, child_id: str) -> tuple[Decision, ...]:
+    def ignored(self, child_id: str) -> Decisions:
         """Hear that a child decided not to run."""
-        return self._down(self._children[child_id])
+        return (*self._went_down(self._children[child_id]), *self._advance())
 
-    def failed(self, child_id: str, now_ns: int, dice: float) -> tuple[Decision, ...]:
-        """Hear that a start failed: a first one is over, a restart is tried again."""
+    def failed(self, child_id: str, now_ns: int, dice: float) -> Decisions:
+        """Hear that a start failed: nothing is kept of a first one, a restart is tried again."""
         child = self._children[child_id]
+        if child.fresh:
+            return (*self._forget(child), *self._advance())
         if child.status is ChildStatus.RESTARTING:
             return self._again(child, now_ns, dice)
-        if child.status is ChildStatus.STARTING and not child.restarts:
-            return self._forget(child)
-        return self._down(child)
+        return (*self._went_down(child), *self._advance())
 
-    def ended(self, child_id: str, cause: Cause, now_ns: int, dice: float) -> tuple[Decision, ...]:
+    def ended(self, child_id: str, cause: Cause, now_ns: int, dice: float) -> Decisions:
         """Hear that a child that had started is over."""
         child = self._children[child_id]
         if child.backoff is not None:
             child.backoff.ended(now_ns)
-        if child.status is ChildStatus.STOPPING or not should_restart(child.spec.restart, cause):
-            return self._down(child)
-        return self._again(child, now_ns, dice)
+        group = self._group
+        if child.status is ChildStatus.STOPPING or (group is not None and group.is_stopping(child)):
+            return (*self._went_down(child), *self._advance())
+        if should_restart(child.spec.restart, cause):
+            return self._again(child, now_ns, dice)
+        return (*self._down(child), *self._shut_down(child))
 
-    def due(self, child_id: str) -> tuple[Decision, ...]:
+    def due(self, child_id: str) -> Decisions:
         """Hear that a child's back-off is over."""
         child = self._children.get(child_id)
-        if child is None or child.status is not ChildStatus.RESTARTING:
+        if child is None or not child.is_timed:
             return ()
+        group = self._group
+        if group is not None and child is group.origin:
+            return (*group.due(), *self._advance())
+        child.attempt = Attempt.UNDER_WAY
         return (Start(child_id),)
 
-    def _again(self, child: Child, now_ns: int, dice: float) -> tuple[Decision, ...]:
-        child.status = ChildStatus.RESTARTING
+    # -- restarts --------------------------------------------------------------------------------------------
+
+    def _again(self, child: Child, now_ns: int, dice: float) -> Decisions:
         if not self._intensity.admit(now_ns):
-            return (GiveUp(child.spec.id),)
+            child.status = ChildStatus.STOPPED
+            self._group = None
+            return (GiveUp(child.id),)
         child.restarts += 1
         delay_ns = 0 if child.backoff is None else child.backoff.next(dice)
-        return (StartAfter(child.spec.id, delay_ns),) if delay_ns else (Start(child.spec.id),)
+        if self.flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
+            return self._again_together(child, delay_ns)
+        if delay_ns:
+            child.restarting(Attempt.TIMED)
+            return (StartAfter(child.id, delay_ns),)
+        child.restarting(Attempt.UNDER_WAY)
+        return (Start(child.id),)
 
-    def _down(self, child: Child) -> tuple[Decision, ...]:
+    def _again_together(self, child: Child, delay_ns: int) -> Decisions:
+        child.restarting(Attempt.PARKED)
+        members = self._members(child)
+        cancelled: list[Decision] = [CancelStart(member.id) for member in members if member.is_timed]
+        self._group = Group(child, members, delay_ns)
+        return (*cancelled, *self._advance())
+
+    def _members(self, child: Child) -> list[Child]:
+        """Return who is replaced because of ``child``, and whom an attempt that is not done has left down."""
+        if self.flags.strategy is Strategy.ONE_FOR_ALL:
+            return list(self)
+        group = self._group
+        members: list[Child] = []
+        for each in self:
+            unfinished = each.status is ChildStatus.RESTARTING or (
+                group is not None and group.is_stopping(each)
+            )
+            if members or each is child or unfinished:
+                members.append(each)
+        return members
+
+    def _advance(self) -> Decisions:
+        group = self._group
+        if group is None:
+            return ()
+        decisions = group.advance()
+        if group.phase is Phase.DONE:
+            self._group = None
+        return decisions
+
+    # -- ends ------------------------------------------------------------------------------------------------
+
+    def _went_down(self, child: Child) -> Decisions:
+        """Take note that a child is over that was being stopped, or need not run."""
+        group = self._group
+        if group is not None and group.is_stopping(child) and not child.is_temporary:
+            child.restarting(Attempt.PARKED)
+            return ()
+        return self._down(child)
+
+    def _down(self, child: Child) -> Decisions:
         child.status = ChildStatus.STOPPED
-        if child.spec.restart is Restart.TEMPORARY or self.flags.strategy is Strategy.DYNAMIC:
+        if child.is_temporary or self.flags.strategy is Strategy.DYNAMIC:
             return self._forget(child)
         return ()
 
-    def _forget(self, child: Child) -> tuple[Decision, ...]:
-        del self._children[child.spec.id]
-        return (Forget(child.spec.id),)
+    def _forget(self, child: Child) -> Decisions:
+        child.status = ChildStatus.STOPPED
+        del self._children[child.id]
+        if self._group is not None:
+            self._group.leave(child)
+        return (Forget(child.id),)
 
+    def _shut_down(self, child: Child) -> Decisions:
+        mode = self.flags.auto_shutdown
+        if not child.spec.significant or mode is AutoShutdown.NEVER:
+            return ()
+        if mode is AutoShutdown.ALL_SIGNIFICANT and any(
+            each.spec.significant and each.status in _UP for each in self
+        ):
+            return ()
+        return (ShutDown(child.id),)
 
-def _present(child: Child) -> Exception:
-    match child.status:
-        case ChildStatus.STOPPED | ChildStatus.STOPPING:
-            return AlreadyPresent(child.spec.id)
-        case ChildStatus.RESTARTING:
-            return ChildRestarting(child.spec.id)
-        case _:
-            return AlreadyStarted(child.spec.id)
+    # -- admin -----------------------------------------------------------------------------------------------
 
+    def _stopped(self, child_id: str, what: str) -> Child:
+        if self.flags.strategy is Strategy.DYNAMIC:
+            raise NotForDynamic(self._name, what)
+        child = self.get(child_id)
+        if child.status is ChildStatus.RESTARTING:
+            raise ChildRestarting(child_id)
+        if child.status is not ChildStatus.STOPPED:
+            raise ChildRunning(child_id)
+        return child
 
-def _busy(child: Child) -> Exception:
-    if child.status is ChildStatus.RESTARTING:
-        return ChildRestarting(child.spec.id)
-    return ChildRunning(child.spec.id)
+    def _reorder(self, specs: dict[str, ChildSpec]) -> None:
+        before = self._children
+        after: dict[str, Child] = {}
+        for name, spec in specs.items():
+            child = after[name] = before.get(name) or Child(spec, ChildStatus.STOPPED)
+            child.respec(spec)
+        self._children = after | {name: child for name, child in before.items() if name not in after}

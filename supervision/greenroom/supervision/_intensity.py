@@ -38,6 +38,14 @@ class Intensity:
         times.append(now_ns)
         return len(times) <= self._limit
 
+    def change(self, limit: int, period_ns: int) -> None:
+        """Go on with another limit and period; what was counted so far still counts."""
+        assert limit >= 0, limit
+        assert period_ns >= 1, period_ns
+        self._limit = limit
+        self._period_ns = period_ns
+        self._times_ns = deque(self._times_ns, maxlen=limit + 1)
+
     def in_window(self, now_ns: int) -> int:
         """Count the restarts within the last period; saturates at ``limit + 1``. Changes nothing."""
         assert not self._times_ns or self._times_ns[-1] <= now_ns, "monotonic time went backwards"

@@ -206,9 +206,9 @@ class AlreadyStarted(ChildError):
 
 
 class AlreadyPresent(ChildError):
-    """A child of this id is known and stopped."""
+    """A child of this id is known and does not run: it is stopped, or being restarted."""
 
-    _state = "is already present and stopped; restart it, or delete it first"
+    _state = "is already present and does not run; restart it, or stop and delete it first"
 
 
 class ChildRunning(ChildError):
@@ -221,6 +221,23 @@ class ChildRestarting(ChildError):
     """The child is being restarted, or waits for it."""
 
     _state = "is being restarted; wait for it, or stop it to end the attempts"
+
+
+class NotForDynamic(SupervisionError, RuntimeError):
+    """A dynamic supervisor keeps no stopped children, so there is nothing to restart or delete.
+
+    Attributes:
+        supervisor: its name.
+        what: what was asked for.
+    """
+
+    def __init__(self, supervisor: str, what: str) -> None:
+        self.supervisor = supervisor
+        self.what = what
+        super().__init__(
+            f"supervisor {supervisor!r} is dynamic and keeps no stopped children, so there is none to {what}; "
+            "start a new one (StartChild)"
+        )
 
 
 class MaxChildren(SupervisionError, RuntimeError):

@@ -1,8 +1,14 @@
 """What a system tells its observers: values without actors, safe to keep, print and compare."""
 
+import reprlib
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
 
-from greenroom.supervision._restart import Cause
+from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
+
+REPORT_CHARS: Final = 120
+"""How long a term in the text of a report may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,60 @@ class IntensityExceeded:
     period_ns: int
 
 
+class ReportContext(StrEnum):
+    """What a child was doing when it ended in a way that nobody wanted."""
+
+    START_ERROR = "start_error"
+    CHILD_TERMINATED = "child_terminated"
+    """It ran."""
+    SHUTDOWN_ERROR = "shutdown_error"
+    """It was being stopped by its supervisor, for an admin call or with its group."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorReport:
+    """A child ended in a way that nobody wanted; what follows is told by other events."""
+
+    path: str
+    context: ReportContext
+    child: str
+    incarnation: int
+    reason: Cause
+
+    def describe(self, *, limit: int = REPORT_CHARS, lines: bool = False) -> str:
+        """Return the report as a text, on one line or on several.
+
+        Args:
+            limit: characters of each term; what is longer is cut in its middle.
+            lines: whether each term has a line of its own.
+        """
+        terms = {
+            "supervisor": self.path,
+            "context": str(self.context),
+            "reason": _reason(self.reason),
+            "child": f"{self.child} (incarnation {self.incarnation})",
+        }
+        cut = reprlib.Repr()
+        cut.maxstring = limit
+        shown = [f"{name}: {cut.repr(term)[1:-1]}" for name, term in terms.items()]
+        return "\n    ".join(["supervisor report", *shown]) if lines else ", ".join(shown)
+
+
+def _reason(cause: Cause) -> str:
+    """Name a cause; the text of an exception may hold a secret, so its type stands for it."""
+    match cause:
+        case Normal():
+            return "normal"
+        case Shutdown(detail=detail):
+            return f"shutdown {detail}".rstrip()
+        case Crashed(exception=error):
+            return f"crashed with {type(error).__name__}"
+        case Fenced(reason=reason):
+            return f"fenced: {reason}"
+        case FailedToStart(exception=error):
+            return f"failed to start with {type(error).__name__}"
+
+
 SystemEvent = (
     ActorStarted
     | ActorEnded
@@ -77,4 +137,5 @@ SystemEvent = (
     | DeadLetter
     | ChildRestarting
     | IntensityExceeded
+    | SupervisorReport
 )

@@ -165,6 +165,8 @@ class SupervisorFlags:
         period_ns: length of that period.
         auto_shutdown: whether the end of significant children ends the supervisor.
         max_children: children it may have, those being restarted included.
+        shared_args: of a dynamic supervisor only: positional arguments that come before each child's own; not
+            printed.
     """
 
     strategy: Strategy = Strategy.ONE_FOR_ONE
@@ -172,6 +174,7 @@ class SupervisorFlags:
     period_ns: int = 5 * SECOND_NS
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
     max_children: int = 100_000
+    shared_args: tuple[Any, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         _checks.member("SupervisorFlags.strategy", self.strategy, Strategy)
@@ -179,6 +182,9 @@ class SupervisorFlags:
         _checks.integer("SupervisorFlags.period_ns", self.period_ns, least=1, most=LONGEST_NS)
         _checks.member("SupervisorFlags.auto_shutdown", self.auto_shutdown, AutoShutdown)
         _checks.integer("SupervisorFlags.max_children", self.max_children, least=1, most=MOST_CHILDREN)
+        _checks.instance("SupervisorFlags.shared_args", self.shared_args, tuple)
+        if self.shared_args and self.strategy is not Strategy.DYNAMIC:
+            raise BadSpec("SupervisorFlags.strategy", self.strategy, "dynamic where there are shared_args")
 
 
 def check_children(flags: SupervisorFlags, children: Iterable[ChildSpec]) -> tuple[ChildSpec, ...]:

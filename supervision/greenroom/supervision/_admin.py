@@ -1,0 +1,126 @@
+"""What people ask of a supervisor, and what it answers. OTP's calls, with OTP's answers in every state."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from greenroom.supervision._decisions import ChildStatus
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision.errors import (
+    BadSpec,
+    ChildError,
+    ChildNotFound,
+    MaxChildren,
+    NotForDynamic,
+    StartFailed,
+)
+from greenroom.supervision.spec import ChildSpec, SupervisorFlags
+
+_ADMIN_ERRORS: Final = (ChildError, ChildNotFound, MaxChildren, NotForDynamic, StartFailed, BadSpec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartChild:
+    """Ask a supervisor for one more child. The answer, a `StartedChild`, comes when it has started.
+
+    Errors: `AlreadyStarted`, `AlreadyPresent`, `MaxChildren`, `BadSpec`; `StartFailed` with its cause, and then
+    nothing of it is kept.
+    """
+
+    spec: ChildSpec
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopChild:
+    """Ask a supervisor to stop a child, by id or by ref; answered when it is over.
+
+    Stopping a stopped one is no error. Attempts to restart it end. Errors: `ChildNotFound`.
+    """
+
+    child: str | ActorRef[Any]
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestartChild:
+    """Ask a supervisor to start a stopped child again; answered like `StartChild`.
+
+    Errors: `ChildNotFound`, `ChildRunning`, `ChildRestarting`, `NotForDynamic`; `StartFailed`, and then the child
+    is stopped as before.
+    """
+
+    child: str
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteChild:
+    """Ask a supervisor to forget a stopped child and its spec.
+
+    Errors: `ChildNotFound`, `ChildRunning`, `ChildRestarting`, `NotForDynamic`.
+    """
+
+    child: str
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GetChildSpec:
+    """Ask a supervisor for a child's `ChildSpec`, by id or by ref. Errors: `ChildNotFound`."""
+
+    child: str | ActorRef[Any]
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhichChildren:
+    """Ask a supervisor for a tuple of `ChildInfo`, in start order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountChildren:
+    """Ask a supervisor for its `ChildCounts`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateSupervisor:
+    """Ask a running supervisor to go on with other flags and specs. None leaves them as they are.
+
+    Everything is checked first; with `BadSpec` nothing has changed. Whoever runs keeps running, with its
+    incarnation, mailbox and monitors; its new spec can be read back at once and holds from its next start, stop or
+    end on. Children of new ids are known, and not started; those that are left out stay, behind the others. A
+    supervisor cannot become dynamic or stop being so, and a child keeps its dispatcher.
+    """
+
+    flags: SupervisorFlags | None = None
+    children: Iterable[ChildSpec] | None = None
+    errors: ClassVar = _ADMIN_ERRORS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedChild:
+    """A child that has started; ``ref`` is None if it ignored its start, ``extra`` what its ``on_start`` returned."""
+
+    ref: ActorRef[Any] | None
+    extra: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildInfo:
+    """One child, as its supervisor sees it; ``ref`` is None if it never ran."""
+
+    spec: ChildSpec
+    ref: ActorRef[Any] | None
+    status: ChildStatus
+    restarts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChildCounts:
+    """How many children: all that are known, those that are alive, supervisors, workers."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int

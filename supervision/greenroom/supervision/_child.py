@@ -1,0 +1,70 @@
+"""One child, as the rules know it."""
+
+from enum import Enum, auto
+
+from greenroom.supervision._backoff import BackoffState
+from greenroom.supervision._decisions import ChildStatus
+from greenroom.supervision._restart import Restart
+from greenroom.supervision.spec import ChildSpec
+
+
+class Attempt(Enum):
+    """How far the restart of a child is that is ``restarting``."""
+
+    PARKED = auto()
+    """Its group will start it when its turn comes."""
+    TIMED = auto()
+    """A `StartAfter` is out."""
+    UNDER_WAY = auto()
+    """A `Start` is out."""
+
+
+class Child:
+    """A child's spec, and what it is doing."""
+
+    __slots__ = ("attempt", "backoff", "fresh", "restarts", "spec", "status")
+
+    def __init__(self, spec: ChildSpec, status: ChildStatus) -> None:
+        self.spec: ChildSpec = spec
+        self.status = status
+        self.attempt = Attempt.PARKED
+        self.fresh = status is ChildStatus.STARTING
+        """Whether its very first start is under way: should that fail, nothing of it is kept."""
+        self.restarts = 0
+        self.backoff = BackoffState(spec.backoff) if spec.backoff else None
+
+    @property
+    def id(self) -> str:
+        """Its name among its siblings."""
+        return self.spec.id
+
+    @property
+    def is_temporary(self) -> bool:
+        """Whether it goes when it ends."""
+        return self.spec.restart is Restart.TEMPORARY
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its restart waits for nothing but its acknowledgement."""
+        return self.status is ChildStatus.RESTARTING and self.attempt is Attempt.UNDER_WAY
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its restart waits for its back-off."""
+        return self.status is ChildStatus.RESTARTING and self.attempt is Attempt.TIMED
+
+    def restarting(self, attempt: Attempt) -> None:
+        """Note how far its restart is."""
+        self.status = ChildStatus.RESTARTING
+        self.attempt = attempt
+
+    def respec(self, spec: ChildSpec) -> None:
+        """Go on with another spec of the same id; whoever runs keeps running."""
+        if spec.backoff != self.spec.backoff:
+            if spec.backoff is None:
+                self.backoff = None
+            elif self.backoff is None:
+                self.backoff = BackoffState(spec.backoff)
+            else:
+                self.backoff.change(spec.backoff)
+        self.spec = spec

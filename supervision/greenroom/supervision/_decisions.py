@@ -1,0 +1,71 @@
+"""What a family of children can be told to do, and what each child is doing: values only."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class ChildStatus(StrEnum):
+    """What a child is doing, as its supervisor sees it."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    RESTARTING = "restarting"
+    """It is down and will be started: its back-off, its turn, or its acknowledgement is waited for."""
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """Known, and not running: it ended in a way that is not restarted, was stopped, or was never started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start this child, now."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartAfter:
+    """Say `Family.due` of this child after a while, unless that is cancelled."""
+
+    child: str
+    delay_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelStart:
+    """Take the `StartAfter` of this child back."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Ask this child to stop, within its budget."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """This child is over, and not kept."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The intensity is passed because of this child: stop all, then yourself."""
+
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShutDown:
+    """This significant child has ended, and nothing is left to do: stop all, then yourself."""
+
+    child: str
+
+
+Decision: TypeAlias = Start | StartAfter | CancelStart | Stop | Forget | GiveUp | ShutDown
+Decisions: TypeAlias = tuple[Decision, ...]

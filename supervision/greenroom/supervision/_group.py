@@ -1,0 +1,114 @@
+"""How several children are replaced together: one_for_all, and the rest of rest_for_one.
+
+Laws:
+    - an attempt stops its members in reverse order, each after the one before is over; waits for the back-off; and
+      starts them in order, each after the one before has acknowledged;
+    - it starts all members that are down then, those included that were stopped before it began (OTP: the same);
+    - what happens to a member while the group is being stopped is not counted, and nobody is restarted for it;
+    - a member that is stopped by an admin call leaves the group, which goes on without it;
+    - a start that an admin call began is waited for, not cut short: whoever asked for it gets its answer.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum, auto
+
+from greenroom.supervision._child import Attempt, Child
+from greenroom.supervision._decisions import ChildStatus, Decisions, Start, StartAfter, Stop
+
+
+class Phase(Enum):
+    """What a group is at."""
+
+    STOPPING = auto()
+    WAITING = auto()
+    STARTING = auto()
+    DONE = auto()
+
+
+class Group:
+    """One attempt to replace several children.
+
+    Args:
+        origin: the child because of which.
+        members: those that are replaced, in start order.
+        delay_ns: how long to wait between the last stop and the first start.
+    """
+
+    __slots__ = ("_current", "_delay_ns", "_members", "_to_start", "_to_stop", "origin", "phase")
+
+    def __init__(self, origin: Child, members: Iterable[Child], delay_ns: int) -> None:
+        self.origin = origin
+        self._members = {member.id: member for member in members}
+        self._to_stop: list[Child] = []
+        self._to_start: deque[Child] = deque()
+        self._current: Child | None = None
+        self._begin(delay_ns)
+
+    def __contains__(self, child: Child) -> bool:
+        return child.id in self._members
+
+    def is_stopping(self, child: Child) -> bool:
+        """Whether ``child`` is a member of a group that is being stopped."""
+        return self.phase is Phase.STOPPING and child in self
+
+    def leave(self, child: Child) -> None:
+        """Go on without ``child``."""
+        self._members.pop(child.id, None)
+
+    def due(self) -> Decisions:
+        """Hear that the back-off is over. Who was started meanwhile is stopped again."""
+        self._begin(0)
+        return self.advance()
+
+    def advance(self) -> Decisions:
+        """Say what is next, if anything is."""
+        if self.phase is Phase.STOPPING:
+            while self._to_stop:
+                last = self._to_stop[-1]
+                if last.status is ChildStatus.RUNNING or last.is_under_way:
+                    last.status = ChildStatus.STOPPING
+                    return (Stop(last.id),)
+                if last.status in (ChildStatus.STOPPING, ChildStatus.STARTING):
+                    return ()
+                self._to_stop.pop()
+            if self._delay_ns and self.origin in self:
+                return self._wait()
+            self._begin_starting()
+        return self._start_next() if self.phase is Phase.STARTING else ()
+
+    def _begin(self, delay_ns: int) -> None:
+        self.phase = Phase.STOPPING
+        self._delay_ns = delay_ns
+        self._to_stop = list(self._members.values())
+        self._park()
+
+    def _park(self) -> None:
+        for member in self._members.values():
+            if member.status is ChildStatus.STOPPED or member.is_timed:
+                member.restarting(Attempt.PARKED)
+
+    def _wait(self) -> Decisions:
+        self.phase = Phase.WAITING
+        for member in self._members.values():
+            if member.status is ChildStatus.RESTARTING:
+                member.status = ChildStatus.STOPPED
+        self.origin.restarting(Attempt.TIMED)
+        return (StartAfter(self.origin.id, self._delay_ns),)
+
+    def _begin_starting(self) -> None:
+        self.phase = Phase.STARTING
+        self._park()
+        self._to_start.extend(self._members.values())
+
+    def _start_next(self) -> Decisions:
+        current = self._current
+        if current is not None and current.status in (ChildStatus.RESTARTING, ChildStatus.STOPPING):
+            return ()
+        while self._to_start:
+            child = self._current = self._to_start.popleft()
+            if child in self and child.status is ChildStatus.RESTARTING:
+                child.attempt = Attempt.UNDER_WAY
+                return (Start(child.id),)
+        self.phase = Phase.DONE
+        return ()

@@ -1,0 +1,369 @@
+"""Carries out what a family decides: starts, watches and stops one supervisor's children, and answers for them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, assert_never
+
+from greenroom.supervision import _checks
+from greenroom.supervision._actor import Actor
+from greenroom.supervision._admin import StartedChild
+from greenroom.supervision._decisions import (
+    CancelStart,
+    ChildStatus,
+    Decisions,
+    Forget,
+    GiveUp,
+    ShutDown,
+    Start,
+    StartAfter,
+    Stop,
+)
+from greenroom.supervision._family import Family
+from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._mailbox import SLACK
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
+from greenroom.supervision.errors import ActorStopped, AlreadyStarted, BadSpec, ChildNotFound, StartFailed
+from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
+from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.spec import (
+    ChildSpec,
+    ShutdownBudget,
+    Strategy,
+    SupervisorFlags,
+    check_children,
+)
+
+Opener: TypeAlias = Callable[[], Future[Any]]
+"""Gives the future that is to be answered; called once it is sure that the request is not refused."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the machine side keeps for a child that was started at least once."""
+
+    ref: ActorRef[Any]
+    timer: OwnTimer | None = None
+    starting: list[Future[Any]] = field(default_factory=list[Future[Any]])
+    stopping: list[Future[Any]] = field(default_factory=list[Future[Any]])
+
+
+class Keeper:
+    """The hands of one supervisor; used by its actor only, in its handlers.
+
+    It is no part of the actor's class, so that subclasses are free in how they name things.
+    """
+
+    def __init__(self, actor: Actor, flags: SupervisorFlags | None, children: Iterable[ChildSpec]) -> None:
+        flags = SupervisorFlags() if flags is None else _checks.instance("flags", flags, SupervisorFlags)
+        self._boot = list(_startable(check_children(flags, children)))
+        self._boot.reverse()
+        self._booting = ""
+        self._actor = actor
+        self._kept: dict[str, _Kept] = {}
+        self._rearranged = False
+        self.family = Family(actor.path, flags)
+        actor._cell.together = flags.strategy is Strategy.DYNAMIC
+
+    def ref_of(self, child: str) -> ActorRef[Any] | None:
+        """Return a child's ref, if it was started."""
+        kept = self._kept.get(child)
+        return None if kept is None else kept.ref
+
+    def id_of(self, child: str | ActorRef[Any]) -> str:
+        """Return the id of a child that is given by id or ref.
+
+        Raises:
+            ChildNotFound: the ref is of somebody else's child.
+        """
+        if not isinstance(child, ActorRef):
+            return child
+        if self.ref_of(child.name) != child:
+            raise ChildNotFound(child.path, known=[each.id for each in self.family])
+        return child.name
+
+    # -- the start of the supervisor ----------------------------------------------------------------------------
+
+    def boot(self) -> bool:
+        """Start the first child; False if there is none."""
+        if not self._boot:
+            return False
+        self._boot_next()
+        return True
+
+    def _boot_next(self) -> None:
+        if not self._boot:
+            self._actor.acknowledge()
+            return
+        spec = self._boot.pop()
+        self._booting = spec.id
+        self._perform(self.family.add(spec))
+
+    # -- what people ask ----------------------------------------------------------------------------------------
+
+    def start_for(self, spec: ChildSpec, opener: Opener) -> Future[Any]:
+        """Start one more child, and answer when it has started."""
+        _startable((_checks.instance("StartChild.spec", spec, ChildSpec),))
+        try:
+            decisions = self.family.add(spec)
+        except AlreadyStarted as there:
+            raise AlreadyStarted(there.child, self.ref_of(there.child)) from None
+        return self._answer_when_started(spec.id, decisions, opener)
+
+    def restart_for(self, child: str, opener: Opener) -> Future[Any]:
+        """Start a stopped child again, and answer when it has started."""
+        return self._answer_when_started(child, self.family.restart(child), opener)
+
+    def _answer_when_started(self, child: str, decisions: Decisions, opener: Opener) -> Future[Any]:
+        reply = opener()
+        self._perform(decisions)
+        self._kept[child].starting.append(reply)
+        return reply
+
+    def stop_for(self, child: str | ActorRef[Any], opener: Opener) -> Future[Any]:
+        """Stop a child, and answer when it is over."""
+        if isinstance(child, ActorRef) and not child.is_alive():
+            return _answered(opener())
+        known = self.family.get(self.id_of(child))
+        decisions = self.family.stop(known.id)
+        reply = opener()
+        if known.status is ChildStatus.STOPPED:
+            self._perform(decisions)
+            return _answered(reply)
+        self._kept[known.id].stopping.append(reply)
+        self._perform(decisions)
+        return reply
+
+    def delete(self, child: str) -> None:
+        """Forget a stopped child."""
+        self._perform(self.family.delete(child))
+
+    def update(self, flags: SupervisorFlags | None, specs: tuple[ChildSpec, ...] | None) -> None:
+        """Go on with other flags and specs."""
+        if flags is not None:
+            _checks.instance("flags", flags, SupervisorFlags)
+        for spec in _startable(check_children(flags or self.family.flags, specs or ())):
+            ref = self.ref_of(spec.id)
+            if ref is not None and ref._cell.dispatcher is not spec.dispatcher:
+                hint = f"{ref._cell.dispatcher} as it was for {spec.id!r}; delete it and start it anew"
+                raise BadSpec("ChildSpec.dispatcher", spec.dispatcher, hint)
+        self.family.update(flags, specs)
+        for known in self.family:
+            ref = self.ref_of(known.id)
+            if ref is not None:
+                self._respec(ref, known.spec)
+        self._rearranged = True
+        self._rearrange()
+
+    def _respec(self, ref: ActorRef[Any], spec: ChildSpec) -> None:
+        cell = ref._cell
+        with cell.lock:
+            cell.actor_class = _class_of(spec)
+            cell.args = (*self.family.flags.shared_args, *spec.args)
+            cell.kwargs = dict(spec.kwargs)
+            cell.shutdown_ns = _budget_ns(spec)
+            cell.start_ns = spec.start_ns
+            cell.policy = spec.mailbox
+            cell.roomy = spec.mailbox.capacity - SLACK
+
+    def _rearrange(self) -> None:
+        """Have the machine stop the children in reverse start order where an update has changed that."""
+        cell = self._actor._cell
+        if not self._rearranged or not cell.children:
+            return
+        ours = dict.fromkeys(
+            self._kept[child.id].ref._cell for child in self.family if child.id in self._kept
+        )
+        with cell.lock:
+            cell.children = {each: None for each in cell.children if each not in ours} | ours
+
+    # -- how children fare --------------------------------------------------------------------------------------
+
+    def hear(self, signal: ChildSignal) -> bool:
+        """Hear how a child fares; False if it is none of the family."""
+        name = signal.child.name
+        kept = self._kept.get(name)
+        if kept is None or kept.ref != signal.child:
+            return False
+        booted = name == self._booting
+        match signal:
+            case ChildStarted(extra=extra):
+                self._perform(self.family.started(name, self._actor.runtime.now_ns()))
+                _answer(kept.starting, StartedChild(ref=signal.child, extra=extra))
+            case ChildIgnored():
+                self._perform(self.family.ignored(name))
+                _answer(kept.starting, StartedChild(ref=None))
+                _answer(kept.stopping, None)
+            case ChildFailed():
+                self._on_failed(kept, signal, booted=booted)
+            case ChildEnded():
+                self._on_ended(kept, signal)
+                booted = False
+            case _:
+                assert_never(signal)
+        if booted:
+            self._booting = ""
+        if self._actor.starting and not self._booting and self.family.is_settled:
+            self._boot_next()
+        return True
+
+    def _on_failed(self, kept: _Kept, signal: ChildFailed, *, booted: bool) -> None:
+        name, cause = signal.child.name, FailedToStart(signal.error)
+        if self.family.get(name).status is not ChildStatus.STOPPING:
+            self._report(ReportContext.START_ERROR, signal, cause)
+        runtime = self._actor.runtime
+        self._perform(self.family.failed(name, runtime.now_ns(), runtime.random.random()), cause)
+        failed = StartFailed(name, signal.error)
+        for reply in kept.starting:
+            reply.try_fail(failed)
+        kept.starting.clear()
+        _answer(kept.stopping, None)
+        if booted:
+            raise failed
+
+    def _on_ended(self, kept: _Kept, signal: ChildEnded) -> None:
+        name, cause = signal.child.name, signal.cause
+        stopping = self.family.get(name).status is ChildStatus.STOPPING
+        if is_abnormal(cause):
+            context = ReportContext.SHUTDOWN_ERROR if stopping else ReportContext.CHILD_TERMINATED
+            self._report(context, signal, cause)
+        runtime = self._actor.runtime
+        self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
+        _answer(kept.stopping, None)
+
+    def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
+        self._emit(
+            SupervisorReport(
+                path=self._actor.path,
+                context=context,
+                child=signal.child.name,
+                incarnation=signal.incarnation,
+                reason=reason,
+            )
+        )
+
+    # -- carrying out -------------------------------------------------------------------------------------------
+
+    def _perform(self, decisions: Decisions, because: Cause | None = None) -> None:
+        for decision in decisions:
+            match decision:
+                case Start(child=child):
+                    self._start(child)
+                case StartAfter(child=child, delay_ns=delay_ns):
+                    self._say_restarting(child, delay_ns)
+                    self._kept[child].timer = self._actor.after(delay_ns, self._due, child)
+                case CancelStart(child=child):
+                    self._cancel_start(child)
+                case Stop(child=child):
+                    self._actor.stop_later(self._kept[child].ref)
+                case Forget(child=child):
+                    self._forget(child)
+                case GiveUp(child=child):
+                    self._give_up(child, because)
+                case ShutDown(child=child):
+                    self._actor.end(Shutdown(f"significant child {child!r} has ended"))
+                case _:
+                    assert_never(decision)
+
+    def _start(self, child: str) -> None:
+        known = self.family.get(child)
+        kept = self._kept.get(child)
+        if kept is not None:
+            if known.status is ChildStatus.RESTARTING and kept.timer is None:
+                self._say_restarting(child, 0)
+            kept.timer = None
+            self._actor.respawn(kept.ref)
+            return
+        spec = known.spec
+        ref = self._actor.spawn(
+            _class_of(spec),
+            *self.family.flags.shared_args,
+            *spec.args,
+            name=spec.id,
+            dispatcher=spec.dispatcher,
+            mailbox=spec.mailbox,
+            shutdown_ns=_budget_ns(spec),
+            start_ns=spec.start_ns,
+            **spec.kwargs,
+        )
+        self._kept[child] = _Kept(ref)
+        self._rearrange()
+
+    def _due(self, child: str) -> None:
+        self._perform(self.family.due(child))
+
+    def _cancel_start(self, child: str) -> None:
+        kept = self._kept[child]
+        timer, kept.timer = kept.timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _forget(self, child: str) -> None:
+        kept = self._kept.pop(child, None)
+        if kept is not None:  # else it was known by an update, and never started
+            self._actor.forget(kept.ref)
+
+    def _give_up(self, child: str, because: Cause | None) -> None:
+        path, flags = self._actor.path, self.family.flags
+        self._emit(
+            IntensityExceeded(path=path, child=child, intensity=flags.intensity, period_ns=flags.period_ns)
+        )
+        if self._actor.starting:
+            raise StartFailed(child, _exception(because, path))
+        self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))
+
+    def _say_restarting(self, child: str, delay_ns: int) -> None:
+        count = self.family.restarts_in_window(self._actor.runtime.now_ns())
+        self._emit(
+            ChildRestarting(path=self._actor.path, child=child, delay_ns=delay_ns, restarts_in_window=count)
+        )
+
+    def _emit(self, event: ChildRestarting | IntensityExceeded | SupervisorReport) -> None:
+        self._actor._cell.system.emit(event)
+
+
+def _answer(replies: list[Future[Any]], value: Any) -> None:
+    for reply in replies:
+        reply.try_set(value)
+    replies.clear()
+
+
+def _answered(reply: Future[Any]) -> Future[Any]:
+    reply.try_set(None)
+    return reply
+
+
+def _startable(specs: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
+    for spec in specs:
+        _class_of(spec)
+    return specs
+
+
+def _class_of(spec: ChildSpec) -> type[Actor]:
+    given: object = spec.start
+    if isinstance(given, type) and issubclass(given, Actor):
+        return given
+    raise BadSpec("ChildSpec.start", _shown(spec), "a subclass of greenroom.supervision.Actor")
+
+
+def _shown(spec: ChildSpec) -> object:
+    return spec.start
+
+
+def _exception(cause: Cause | None, path: str) -> BaseException:
+    match cause:
+        case Crashed(exception=error) | FailedToStart(exception=error):
+            return error
+        case _:
+            return ActorStopped(path)
+
+
+def _budget_ns(spec: ChildSpec) -> int | None:
+    match spec.shutdown_ns:
+        case ShutdownBudget.BRUTAL:
+            return 0
+        case ShutdownBudget.INFINITE:
+            return None
+        case budget_ns:
+            return budget_ns
