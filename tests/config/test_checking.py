@@ -1,12 +1,25 @@
 """What can be found wrong without running anything, each with one message."""
 
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from greenroom.config import ConfigError, Problem, check, load, parse, shipped_names, starter
+from greenroom.actors import Frame
+from greenroom.config import (
+    ConfigError,
+    Problem,
+    _checking,
+    _specs,
+    check,
+    load,
+    parse,
+    shipped_names,
+    starter,
+)
 
 FILE = """\
 [processors.louder]
@@ -116,3 +129,109 @@ def test_what_is_shipped_passes() -> None:
     check(parse(starter()))
     for name in shipped_names():
         check(load(name))
+
+
+class Built:
+    """A processor that counts how often it is closed."""
+
+    enabled = True
+    closed = 0
+
+    def _process(self, frame: Frame) -> Frame:
+        return frame
+
+    def _close(self) -> None:
+        Built.closed += 1
+
+
+class Stubborn(Built):
+    """Does not want to be closed."""
+
+    def _close(self) -> None:
+        raise OSError("still busy")
+
+
+GATE = threading.Event()
+"""What a factory that hangs waits for; the test lets it go."""
+HUNG: list[threading.Thread] = []
+"""The threads that hung."""
+
+
+def hangs() -> Built:
+    """Wait for the gate."""
+    HUNG.append(threading.current_thread())
+    GATE.wait()
+    return Built()
+
+
+def refuses(**options: object) -> Built:
+    """Repeat all options in the error."""
+    raise ValueError(f"no model\n for {options}")
+
+
+def exits() -> Built:
+    """End the process, if it is let."""
+    raise SystemExit(3)
+
+
+def returns_nothing() -> None:
+    """Forget to return the processor."""
+
+
+@pytest.mark.parametrize(
+    ("factory", "text"),
+    [
+        (refuses, "could not be built: ValueError: no model for {}"),
+        (exits, "could not be built: SystemExit: 3"),
+        (
+            returns_nothing,
+            "could not be built: its factory returned NoneType, which has no enabled, _process, _close",
+        ),
+        (Stubborn, "could not be closed: OSError: still busy"),
+    ],
+)
+def test_a_factory_that_fails_is_found_out_before_anything_runs(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, factory: Callable[..., object], text: str
+) -> None:
+    """Whatever it does: one line, at the processor's section."""
+    monkeypatch.setattr(_specs, "resolve", lambda _use: factory)
+    (problem,) = found(folder, "options = { db = 3.0 }", "")
+    assert (problem.where, problem.line) == ("processors.louder", 1)
+    assert problem.text.startswith(text)
+
+
+def test_a_factory_that_hangs_is_given_up_after_its_budget(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check goes on, and says which budget it was."""
+    monkeypatch.setattr(_specs, "resolve", lambda _use: hangs)
+    try:
+        (problem,) = found(folder, "options = { db = 3.0 }", "build_s = 0.05")
+    finally:
+        GATE.set()
+        HUNG.pop().join()
+    assert problem.text == (
+        "could not be built within build_s = 0.05; give it more time, or look what it waits for"
+    )
+
+
+def test_what_a_factory_says_is_repeated_without_secrets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the value of a secret option, and no novel."""
+    monkeypatch.setattr(_specs, "resolve", lambda _use: refuses)
+    monkeypatch.setattr(_checking, "check_options", lambda *_: None)
+    monkeypatch.setenv("GR_KEY", "it's-s3cret" * 40)
+    (problem,) = found(
+        folder, "options = { db = 3.0 }", 'options_env = { key = "GR_KEY" }\noptions = { x = "y" }'
+    )
+    assert "s3cret" not in problem.text
+    assert "'key': \"***\"" in problem.text
+
+
+def test_each_processor_is_built_and_closed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A check leaves nothing open."""
+    monkeypatch.setattr(_specs, "resolve", lambda _use: Built)
+    monkeypatch.setattr(Built, "closed", 0)
+    check(parse(FILE.replace("options = { db = 3.0 }", ""), folder=folder))
+    assert Built.closed == 1

@@ -1,8 +1,8 @@
-"""Everything about a deployment that can be found wrong without running it: files, processors, secrets."""
+"""Everything about a deployment that can be found wrong before it runs: files, processors, secrets."""
 
 from collections.abc import Iterator
 
-from greenroom.actors.processors import ProcessorFactory
+from greenroom.actors.processors import ProcessorFactory, ProcessorSpec
 from greenroom.adapters.files import probe
 from greenroom.adapters.processors import check_options, resolve
 from greenroom.config import _secrets
@@ -12,13 +12,16 @@ from greenroom.config._refusals import Finding
 from greenroom.config._schema import RoomSection
 from greenroom.config._secrets import SecretMissing
 from greenroom.config._specs import processor_spec
+from greenroom.config._trials import trials
 from greenroom.config.errors import ConfigError, KeyPath
 
 
 def check(deployment: Deployment) -> None:
     """Look at all that the deployment needs: inputs, references, processors and their options, secrets.
 
-    Models are not loaded and nothing is started; a processor's module is imported.
+    No room is opened and no audio is played. But each processor is built once, with its options, and closed again, its
+    model loaded, within its build budget: that a factory refuses its options is found out here and not in a room.
+    Blocks as long as that takes.
 
     Raises:
         ConfigError: something is not as it must be; holds all problems at once.
@@ -30,8 +33,7 @@ def check(deployment: Deployment) -> None:
 
 def findings(deployment: Deployment) -> Iterator[Finding]:
     """Yield what is wrong with the world, as far as this deployment needs it."""
-    for name in deployment.file.processors:
-        yield from _processor(deployment, name)
+    yield from _processors(deployment)
     for name, room in deployment.file.rooms.items():
         yield from _room(deployment, name, room)
     for index, event in enumerate(deployment.file.events):
@@ -39,7 +41,18 @@ def findings(deployment: Deployment) -> Iterator[Finding]:
             yield from _token(deployment, deployment.file.rooms[event.room], ("events", index), event)
 
 
-def _processor(deployment: Deployment, name: str) -> Iterator[Finding]:
+def _processors(deployment: Deployment) -> Iterator[Finding]:
+    """Yield what is wrong with the sections; those with which nothing is wrong are tried out."""
+    specs: dict[str, ProcessorSpec] = {}
+    for name in deployment.file.processors:
+        yield from _processor(deployment, name, specs)
+    secrets = {name: _secrets.secret_options(deployment.file.processors[name]) for name in specs}
+    for name, text in trials(specs, secrets):
+        yield ("processors", name), text
+
+
+def _processor(deployment: Deployment, name: str, specs: dict[str, ProcessorSpec]) -> Iterator[Finding]:
+    """Yield what is wrong with a section, or add its spec to ``specs``."""
     section = deployment.file.processors[name]
     path: KeyPath = ("processors", name)
     try:
@@ -58,7 +71,7 @@ def _processor(deployment: Deployment, name: str) -> Iterator[Finding]:
         yield (*path, "options"), str(error)
         return
     try:
-        processor_spec(deployment, name)
+        specs[name] = processor_spec(deployment, name)
     except ValueError as error:
         yield path, str(error)
 

@@ -47,6 +47,15 @@ def options(section: ProcessorSection) -> dict[str, object]:
     return {**section.options, **{key: _variable(name) for key, name in section.options_env.items()}}
 
 
+def secret_options(section: ProcessorSection) -> frozenset[str]:
+    """Return the values of a processor's secret options: what no message may repeat.
+
+    Raises:
+        SecretMissing: a variable is not set.
+    """
+    return frozenset(_variable(name) for name in section.options_env.values())
+
+
 def _variable(name: str) -> str:
     text = os.environ.get(name, "")
     if not text.strip():

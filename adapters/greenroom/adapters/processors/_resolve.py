@@ -69,7 +69,8 @@ def _imported(use: str, module: str) -> object:
     except ModuleNotFoundError as error:
         # A module that is not there and one that misses something else are two different mistakes.
         if error.name is not None and (module == error.name or module.startswith(error.name + ".")):
-            raise BrokenImport(use, module=module, what=f"no module {error.name!r} found") from error
+            what = f"no module {error.name!r} found (install it, or put its folder into PYTHONPATH)"
+            raise BrokenImport(use, module=module, what=what) from error
         raise BrokenImport(use, module=module, what=f"ModuleNotFoundError: {error}") from error
     except (Exception, SystemExit) as error:
         raise BrokenImport(use, module=module, what=f"{type(error).__name__}: {error}") from error
