@@ -178,6 +178,15 @@ def returns_nothing() -> None:
     """Forget to return the processor."""
 
 
+def use(monkeypatch: pytest.MonkeyPatch, factory: Callable[..., object]) -> None:
+    """Have every name lead to ``factory``."""
+
+    def resolve(_use: str) -> Callable[..., object]:
+        return factory
+
+    monkeypatch.setattr(_specs, "resolve", resolve)
+
+
 @pytest.mark.parametrize(
     ("factory", "text"),
     [
@@ -194,7 +203,7 @@ def test_a_factory_that_fails_is_found_out_before_anything_runs(
     folder: Path, monkeypatch: pytest.MonkeyPatch, factory: Callable[..., object], text: str
 ) -> None:
     """Whatever it does: one line, at the processor's section."""
-    monkeypatch.setattr(_specs, "resolve", lambda _use: factory)
+    use(monkeypatch, factory)
     (problem,) = found(folder, "options = { db = 3.0 }", "")
     assert (problem.where, problem.line) == ("processors.louder", 1)
     assert problem.text.startswith(text)
@@ -204,7 +213,7 @@ def test_a_factory_that_hangs_is_given_up_after_its_budget(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The check goes on, and says which budget it was."""
-    monkeypatch.setattr(_specs, "resolve", lambda _use: hangs)
+    use(monkeypatch, hangs)
     try:
         (problem,) = found(folder, "options = { db = 3.0 }", "build_s = 0.05")
     finally:
@@ -219,8 +228,12 @@ def test_what_a_factory_says_is_repeated_without_secrets(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not the value of a secret option, and no novel."""
-    monkeypatch.setattr(_specs, "resolve", lambda _use: refuses)
-    monkeypatch.setattr(_checking, "check_options", lambda *_: None)
+    use(monkeypatch, refuses)
+
+    def unchecked(*_: object) -> None:
+        """Let the factory itself refuse its options."""
+
+    monkeypatch.setattr(_checking, "check_options", unchecked)
     monkeypatch.setenv("GR_KEY", "it's-s3cret" * 40)
     (problem,) = found(
         folder, "options = { db = 3.0 }", 'options_env = { key = "GR_KEY" }\noptions = { x = "y" }'
@@ -231,7 +244,7 @@ def test_what_a_factory_says_is_repeated_without_secrets(
 
 def test_each_processor_is_built_and_closed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check leaves nothing open."""
-    monkeypatch.setattr(_specs, "resolve", lambda _use: Built)
+    use(monkeypatch, Built)
     monkeypatch.setattr(Built, "closed", 0)
     check(parse(FILE.replace("options = { db = 3.0 }", ""), folder=folder))
     assert Built.closed == 1

@@ -5,7 +5,7 @@ worker of a session would run it, in an actor with the processor's own budget, a
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from greenroom.actors.context import MASK
 from greenroom.actors.processors import SECOND_NS, Processor, ProcessorSpec
@@ -45,7 +45,7 @@ class Trial(Actor):
         self._spec = spec
         self._steps = steps
 
-    def on_start(self) -> object:
+    def on_start(self) -> Any:
         """Run the factory and close what it returns, within the start budget."""
         assert self._spec.factory is not None
         self._steps.append(BUILD)
