@@ -184,6 +184,9 @@ class _Run:
             if self._until_ns is not None:
                 over = await first(conductor.ended(), script.until(self._until_ns), self._stop.wait())
                 self._cut_short = over == STOPPED or (over == REACHED and not self._wanted_all)
+                # In here, because media time stands still as long as the script acts: not a frame more is read.
+                await conductor.release_all()
+                await session.close()
                 return
         self._cut_short = await first(conductor.ended(), self._stop.wait()) > 0
 
