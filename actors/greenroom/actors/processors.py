@@ -35,7 +35,10 @@ class Processor(Protocol):
 
 
 ProcessorFactory = Callable[..., Processor]
-"""Builds a processor; called with the spec's ``options`` as keyword arguments, on a thread that may block."""
+"""Builds a processor; called with the spec's ``options`` as keyword arguments, on a thread that may block.
+
+A factory may say where its processors like to run by an attribute ``default_placement``; a spec says more.
+"""
 
 
 class AudioProcessor(ABC):

@@ -53,6 +53,7 @@ def offered(
             return factory(*args, **kwargs)
 
         setattr(build, _ATTRIBUTE, about)
+        setattr(build, "default_placement", placement)  # noqa: B010 - a function has no such attribute for checkers; what `Session` goes by where only a name is given
         return build
 
     return decorate
