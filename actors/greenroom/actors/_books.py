@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from greenroom.actors._host import Host
-from greenroom.actors.processors import Processor, ProcessorSpec
+from greenroom.actors.processors import Processor, ProcessorSpec, Reason
 from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState
-from greenroom.supervision import ActorRef, Future
+from greenroom.supervision import ActorRef, Executor, Future
 
 
 class Instance:
@@ -49,7 +49,8 @@ class Instance:
 class ProcessorBook:
     """The record of one ProcessorActor. Its actor writes it; `opened` and `closed` also its workers' threads."""
 
-    def __init__(self, name: str, spec: ProcessorSpec, lock: Any, emit: Callable[..., None]) -> None:
+    def __init__(self, name: str, spec: ProcessorSpec, lock: Any, gate: Any, emit: Callable[..., None]
+    ) -> None:
         self.name = name
         self.spec = spec
         self.state = ProcessorState.BUILDING
@@ -67,7 +68,9 @@ class ProcessorBook:
         self.hung = False
         self._instances: dict[int, Instance] = {}
         self._waiting: list[Future[None]] = []
+        self._installed: Instance | None = None
         self._lock = lock
+        self._gate = gate
         self._emit = emit
 
     @property
@@ -97,6 +100,24 @@ class ProcessorBook:
         self._emit(EventKind.PROCESSOR_CLOSED, self.subject, instance=self.closed, **details)
         for future in waiting:
             future.try_set(None)
+
+    def install(self, instance: Instance, executor: Executor) -> int:
+        """Let frames through an instance; return the epoch's number. On its worker's thread."""
+        assert self.host is not None
+        with self._gate:
+            self._installed = instance
+            return self.host.install(instance.processor, executor)
+
+    def retire(self, instance: Instance, *, given_up: bool = False) -> None:
+        """Let no frame through an instance any more, if it is the one that they go through; it is about to be closed."""
+        assert self.host is not None
+        with self._gate:
+            if self._installed is not instance:
+                return
+            if given_up:
+                self.host.revoke(Reason.WARMING)
+            else:
+                self.host.suspend(Reason.WARMING)
 
     def returned_late(self, processor: Processor) -> None:
         """Dispose of an instance whose last call has come back after it was given up; on that call's thread."""

@@ -105,12 +105,12 @@ class StreamState:
     """
 
     name: str
-    steps: tuple[Step, ...]
     output: Output
     meter: StreamMeter
     done: "Future[None]"
     written: "Future[None]"
     gone: "Future[None]"
+    steps: tuple[Step, ...] = ()
     sink: Sink | None = None
     pipeline: Pipeline | None = None
     drained: "Future[None] | None" = None

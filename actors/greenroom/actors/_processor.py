@@ -65,7 +65,7 @@ class ProcessorActor(Actor):
         self._spec = spec
         self._env = env
         self._directory = directory
-        self._book = ProcessorBook(name, spec, self.runtime.lock(), env.emit)
+        self._book = ProcessorBook(name, spec, self.runtime.lock(), self.runtime.lock(), env.emit)
         self._ledger = Ledger()
         self._rule = ContextRule()
         self._monitors: dict[tuple[ActorRef[Any], int], int] = {}

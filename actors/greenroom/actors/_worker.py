@@ -52,7 +52,7 @@ class ProcessorWorker(Actor):
             case Begin(calls=calls):
                 self._apply(calls)
                 assert self._instance is not None
-                return self._host.install(self._instance.processor, self.executor)
+                return self._book.install(self._instance, self.executor)
             case Apply(calls=calls):
                 return self._apply(calls)
             case Fail(error=error):
@@ -70,13 +70,19 @@ class ProcessorWorker(Actor):
 
     def on_given_up(self) -> None:
         """Close the processor, unless a call of it still runs: then that call's own thread does it."""
-        if self._instance is not None and not self._host.calling(self._instance.processor):
-            self._instance.dispose()
+        instance = self._instance
+        if instance is None:
+            return
+        self._book.retire(instance, given_up=True)
+        if not self._host.calling(instance.processor):
+            instance.dispose()
 
     def _dispose(self) -> None:
-        if self._instance is not None:
+        instance = self._instance
+        if instance is not None:
+            self._book.retire(instance)  # a turn may be next on this very thread
             with self._host.exclusive():
-                self._instance.dispose()
+                instance.dispose()
 
     def _apply(self, calls: tuple[Call, ...]) -> None:
         instance = self._instance

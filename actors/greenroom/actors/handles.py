@@ -172,23 +172,11 @@ class Room:
                 return key
         return None
 
-    async def _ask(
-        self,
-        message: Any,
-        *,
-        undo: Callable[[Any], object] | None = None,
-        done: Callable[[], bool] | None = None,
-    ) -> Any:
-        """Ask the room; again, if it had to be restarted meanwhile, unless what was wanted is ``done``."""
-        while True:
-            ref = self.ref
-            try:
-                return await self._session.ask(ref, message, undo=undo)
-            except (ActorDead, ActorCrashed) as error:
-                if done is not None and done():
-                    return None
-                if not ref.is_alive() or self._state.closing:
-                    raise RoomClosed(f"room {self.name!r} is closed") from error
+    async def _ask(self, message: Any, **values: Any) -> Any:
+        try:
+            return await self._session.ask(self.ref, message, **values)
+        except (ActorDead, ActorCrashed) as error:
+            raise RoomClosed(f"room {self.name!r} is closed") from error
 
     def __repr__(self) -> str:
         return f"<Room {self.name}>"
@@ -246,8 +234,6 @@ class Track:
             UnknownProcessor, NotAProcessor, LeaseOver, StreamFailed: what is wrong with the pipeline.
         """
         env = self._session.alive()
-        self._check_open()
-        steps = [await self._step(wanted) for wanted in processors]
         if name is None:
             self._state.serial += 1
             name = str(self._state.serial)
@@ -255,7 +241,6 @@ class Track:
         meter = StreamMeter(env.runtime)
         state = StreamState(
             name=name,
-            steps=tuple(steps),
             output=Output(env.runtime, meter, capacity=OUTPUT_FRAMES),
             meter=meter,
             done=Future(env.runtime),
@@ -265,6 +250,8 @@ class Track:
         )
         stream = Stream(self, state)
         try:
+            self._check_open()
+            state.steps = tuple([await self._step(wanted) for wanted in processors])
             await self._open(state)
         except BaseException:
             # Cancelled or refused: should it be there after all, it ends; a sink is told to abort.
@@ -275,15 +262,16 @@ class Track:
         return stream
 
     async def _open(self, state: StreamState) -> None:
+        def done() -> bool:
+            return self._state.streams.get(state.name) is state
+
         while True:
             ref = self.ref
             try:
-                await self._session.ask(ref, OpenStream(state=state))
+                await self._session.ask(ref, OpenStream(state=state), done=done)
             except (ActorDead, ActorCrashed) as error:
-                if self._state.streams.get(state.name) is state:
-                    return  # the track was restarted, and the stream with it
                 self._check_open()
-                if self._state.actor == ref and not ref.is_alive():
+                if self._state.actor == ref:
                     raise TrackClosed(f"track {self.key!r} is on its way to another room") from error
             else:
                 return

@@ -14,7 +14,7 @@ from greenroom.actors._desired import RoomState
 from greenroom.actors._directory import ProcessorsActor
 from greenroom.actors._env import Env
 from greenroom.actors._holds import Hold, HoldsActor, give_back
-from greenroom.actors._room import close_room
+from greenroom.actors._room import TooManyRestarts, close_room
 from greenroom.actors._roommail import CloseRoom
 from greenroom.actors._rooms import OpenRoom, RoomsActor
 from greenroom.actors._specs import spec_for
@@ -29,6 +29,7 @@ from greenroom.actors.report import SessionReport, left_over, report_of, snapsho
 from greenroom.actors.snapshots import EventKind, SessionEvent, SessionSnapshot
 from greenroom.actors.streams import Lease, Script
 from greenroom.supervision import (
+    ActorCrashed,
     ActorDead,
     ActorRef,
     ActorSystem,
@@ -44,6 +45,10 @@ from greenroom.supervision import (
 )
 
 _ROOT_FLAGS: Final = SupervisorFlags(intensity=3, period_ns=10 * SECOND_NS)
+
+
+def _never() -> bool:
+    return False
 
 
 class Session:
@@ -129,6 +134,7 @@ class Session:
         )
         self._root = root
         await started
+        root.watch(self._on_root_ended)
         directory = (await root.ask(WhichChildren(), block=False))[0].ref
         self._refs["processors"] = directory
         for spec in (
@@ -138,6 +144,16 @@ class Session:
         ):
             child = await root.ask(StartChild(spec=spec), block=False)
             self._refs[spec.id] = child.ref
+
+    def _on_root_ended(self, _incarnation: int, _cause: Cause) -> None:
+        """Nothing runs any more. If nobody wanted that, all streams end with an error, so that nobody waits."""
+        env = self._env
+        if env is None or env.closing:
+            return
+        env.closing = True
+        env.pacer.close()
+        for room in env.rooms.copy().values():
+            close_room(env, room, TooManyRestarts(f"session {self.name!r} failed too often"))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -242,8 +258,13 @@ class Session:
         room = state.handle = Room(self, state)
         env.emit(EventKind.ROOM_OPENED, state.path, url=credentials.url if credentials else "")
         try:
-            await self.ask(self._refs["rooms"], OpenRoom(state=state), undo=_close_opened)
-        except ActorDead:
+            await self._ask_own(
+                "rooms",
+                OpenRoom(state=state),
+                undo=_close_opened,
+                done=lambda: state.actor is not None and not state.gone.done(),
+            )
+        except Exception:
             close_room(env, state)
             raise
         return room
@@ -275,7 +296,7 @@ class Session:
         """
         spec = await self.spec(wanted)
         env = self.alive()
-        granted = await self.ask(self._refs["holds"], Hold(spec=spec), undo=partial(give_back, env))
+        granted = await self._ask_own("holds", Hold(spec=spec), undo=partial(give_back, env))
         return Lease(self, granted)
 
     def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
@@ -315,34 +336,59 @@ class Session:
             raise SessionClosed("the session has not been entered: async with Session() as session")
         if self._closing is not None:
             raise SessionClosed(f"session {self.name!r} is closed")
+        if self._env.closing:
+            raise self._failed()
         return self._env
 
     async def ask(
-        self, ref: ActorRef[Any], message: Any, *, undo: Callable[[Any], object] | None = None
+        self,
+        ref: ActorRef[Any],
+        message: Any,
+        *,
+        undo: Callable[[Any], object] | None = None,
+        done: Callable[[], bool] = _never,
     ) -> Any:
         """Ask an actor, without blocking the loop; counted, so that the report can say that all were answered.
+
+        An actor that is replaced while it has the message is asked again.
 
         Args:
             ref: whom.
             message: what.
             undo: called with the answer if the caller was cancelled and so never gets it; on any thread.
+            done: whether what was asked for has been done, by an actor that was replaced before it could say so.
 
         Raises:
             SessionClosed: the session was closed meanwhile.
+            ActorDead, ActorCrashed: the actor is gone.
         """
         env = self.alive()
-        env.asked += 1
-        answer: Future[Any] = ref.ask(message, block=False)
-        answer.add_done_callback(env.note_answer)
+        while True:
+            env.asked += 1
+            answer: Future[Any] = ref.ask(message, block=False)
+            answer.add_done_callback(env.note_answer)
+            try:
+                return await answer
+            except asyncio.CancelledError:
+                if undo is not None:
+                    answer.add_done_callback(partial(_undo, undo))
+                raise
+            except (ActorDead, ActorCrashed):
+                self.alive()  # that the session has ended is the better news
+                if done():
+                    return None
+                if not ref.is_alive():
+                    raise
+
+    async def _ask_own(self, name: str, message: Any, **values: Any) -> Any:
+        """Ask one of the session's own actors."""
         try:
-            return await answer
-        except asyncio.CancelledError:
-            if undo is not None:
-                answer.add_done_callback(partial(_undo, undo))
-            raise
-        except ActorDead as error:
-            self.alive()  # the session's end is the better news
-            raise error from None
+            return await self.ask(self._refs[name], message, **values)
+        except (ActorDead, ActorCrashed) as error:
+            raise self._failed() from error
+
+    def _failed(self) -> SessionClosed:
+        return SessionClosed(f"session {self.name!r} has failed: its own actors were restarted too often")
 
     async def spec(self, wanted: Any) -> ProcessorSpec:
         """Return the spec that ``wanted`` means; what must be imported is, on another thread."""
