@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from statistics import median
 
 import numpy as np
-
 from benchmarks._table import Row, show
+
 from greenroom.actors import (
     AudioProcessor,
     EventKind,
@@ -112,9 +112,11 @@ async def _thousand(placement: Placement) -> tuple[float, float, int]:
     closed: dict[str, int] = {}
     session = Session(pace=Pace.REALTIME, shutdown_ns=60_000_000_000)
     session.observe(
-        lambda e: closed.update({e.subject: closed.get(e.subject, 0) + 1})
-        if e.kind is EventKind.PROCESSOR_CLOSED
-        else None
+        lambda e: (
+            closed.update({e.subject: closed.get(e.subject, 0) + 1})
+            if e.kind is EventKind.PROCESSOR_CLOSED
+            else None
+        )
     )
     spec = ProcessorSpec(name="gain", factory=Gain, placement=placement)
     async with session:

@@ -14,6 +14,7 @@ README = (ROOT / "README.md").read_text("utf8")
 
 
 def noisy(folder: Path) -> Path:
+    """Put a recording of the demo into ``folder``."""
     target = folder / "guest-1.flac"
     source = files("greenroom.config").joinpath("deployments", "demo", "anna.flac")
     shutil.copyfile(str(source), target)
@@ -21,7 +22,10 @@ def noisy(folder: Path) -> Path:
 
 
 def ran(*command: str, cwd: Path) -> str:
-    done = subprocess.run([sys.executable, *command], cwd=cwd, capture_output=True, text=True, check=False, timeout=100)
+    """Return what a Python program prints; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=cwd, capture_output=True, text=True, check=False, timeout=100
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
