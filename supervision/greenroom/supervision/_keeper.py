@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never, cast
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
@@ -344,11 +344,7 @@ def _class_of(spec: ChildSpec) -> type[Actor]:
     given: object = spec.start
     if isinstance(given, type) and issubclass(given, Actor):
         return given
-    raise BadSpec("ChildSpec.start", _shown(spec), "a subclass of greenroom.supervision.Actor")
-
-
-def _shown(spec: ChildSpec) -> object:
-    return spec.start
+    raise BadSpec("ChildSpec.start", cast("object", spec.start), "a subclass of greenroom.supervision.Actor")
 
 
 def _exception(cause: Cause | None, path: str) -> BaseException:
