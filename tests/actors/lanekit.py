@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from greenroom.actors._control import EpochHost
 from greenroom.actors._host import Host, Lane, host_for
 from greenroom.actors.frames import Frame, read_only
 from greenroom.actors.processors import (
@@ -219,6 +220,8 @@ class Stage:
             on_fault=lambda epoch, error: self.faults.append((epoch, error)),
             on_late_return=self.returned.append,
         )
+        assert isinstance(self.host, EpochHost)
+        self.runtime.locks.append(self.host.lock)
         self.puppet = Puppet()
 
     def lane(self) -> tuple[Lane, Recorder]:

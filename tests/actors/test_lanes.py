@@ -256,6 +256,26 @@ def test_the_watch_tells_since_when_a_call_hangs() -> None:
     stage.worker.drain()
 
 
+def test_a_call_hangs_whatever_becomes_of_the_frames_meanwhile() -> None:
+    """Its own frame and those behind it are late, others overflow: that is no sign of life."""
+    stage = Stage(capacity=2)
+    lane, _ = stage.lane()
+    stage.install()
+    found: list[int | None] = []
+
+    def plan(_: Frame) -> None:
+        for number in range(1, 12):
+            lane.send(frame(number))
+            found.append(stage.watch(100 * MS))
+
+    stage.puppet.plan = plan
+    lane.send(frame(0))
+    stage.worker.drain()
+    assert found == [None] * 10 + [100 * MS]
+    assert stage.host.counts()[Reason.LATE] == 1
+    assert stage.host.counts()[Reason.OVERFLOW] > 5
+
+
 def test_many_calls_that_are_each_in_time_are_no_hang() -> None:
     """Also when every one of them comes too late for its frame."""
     stage = Stage()

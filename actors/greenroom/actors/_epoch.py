@@ -2,17 +2,23 @@
 
 from collections.abc import Callable
 
+from greenroom.actors._lanes import QueuedLane
 from greenroom.actors._turnstile import Turnstile
 from greenroom.actors.processors import Processor
 from greenroom.supervision.runtime import Executor, Runtime
 
 
 class Epoch:
-    """The time of one processor instance in a host, from `install` to `suspend`, `revoke` or a fault."""
+    """The time of one processor instance in a host, from `install` to `suspend`, `revoke` or a fault.
+
+    Attributes:
+        detained: it was revoked while somebody was inside a direct call.
+        inside: the lane whose frame the worker's thread is having processed.
+    """
 
     __slots__ = (
         "_turn",
-        "calling",
+        "detained",
         "executor",
         "gate",
         "inside",
@@ -38,11 +44,16 @@ class Epoch:
         self.executor = executor
         self.number = number
         self.gate = Turnstile(runtime)
-        self.calling: object = None
-        self.inside = False
+        self.inside: QueuedLane | None = None
+        self.detained = False
         self.limit = 1
         self.revoked = False
         self.scheduled = False
+
+    @property
+    def calling(self) -> QueuedLane | None:
+        """The lane whose frame is being processed, unless that call is given up."""
+        return None if self.revoked else self.inside
 
     def run(self) -> None:
         """Take one turn: the epoch is the task that its host submits."""

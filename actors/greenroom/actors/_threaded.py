@@ -10,270 +10,153 @@ A turn takes frames from one lane: as many as the last turns say will take about
 processor pays one wake-up and one delivery for many frames, and a slow one delivers each at once.
 """
 
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
+from greenroom.actors._control import EpochHost
 from greenroom.actors._epoch import Epoch
-from greenroom.actors._guard import FrameReceiver, Tally, guarded
-from greenroom.actors._lanes import Callback, QueuedLane, Submission
+from greenroom.actors._guard import guarded
+from greenroom.actors._lanes import QueuedLane, Submission
 from greenroom.actors.frames import Frame
-from greenroom.actors.processors import MILLISECOND_NS, Processor, ProcessorSpec, Reason
-from greenroom.supervision.runtime import Executor, Runtime
+from greenroom.actors.processors import MILLISECOND_NS, Reason
 
 TURN_NS: Final = MILLISECOND_NS
 TURN_FRAMES_MAX: Final = 64
 
 
-def _forget_it(_: Processor) -> None:
-    """Nobody wants to know that a call which was given up has come back."""
-
-
-class ThreadHost:
+class ThreadHost(EpochHost):
     """One per ProcessorActor with placement ``thread``. See `Host` for what its methods promise."""
-
-    def __init__(
-        self,
-        spec: ProcessorSpec,
-        *,
-        runtime: Runtime,
-        wait: bool,
-        on_fault: Callable[[int, BaseException], None],
-        on_late_return: Callable[[Processor], None] = _forget_it,
-    ) -> None:
-        self.runtime = runtime
-        self.lock = runtime.lock()
-        self.policy = spec.on_fault
-        self.capacity = spec.capacity_frames
-        self.wait = wait
-        self.epoch: Epoch | None = None
-        self._processed_before = 0
-        self._calls = 0
-        self._deadline_ns = spec.deadline_ns
-        self._hang_ns = spec.hang_ns
-        self._on_fault = on_fault
-        self._on_late_return = on_late_return
-        self._reason = Reason.WARMING
-        self._last: Epoch | None = None
-        self._epochs = 0
-        self._lanes: dict[QueuedLane, None] = {}
-        self.ready: deque[QueuedLane] = deque()
-        self._counts: dict[Reason, int] = {}
-        self._on_idle: Callback | None = None
-        self._seen: tuple[object, int, int] = (None, 0, 0)
-
-    # What the ProcessorActor and its worker do.
-
-    def lane(self, downstream: FrameReceiver, tally: Tally) -> QueuedLane:
-        """Open a way through the processor whose results go to ``downstream``."""
-        return self._add(QueuedLane(self, downstream, tally))
-
-    def _add(self, lane: QueuedLane) -> QueuedLane:
-        with self.lock:
-            self._lanes[lane] = None
-        return lane
-
-    def install(self, processor: Processor, executor: Executor) -> int:
-        """Let frames flow through ``processor``; return the number of this epoch."""
-        submission: Submission | None = None
-        with self.lock:
-            self._revoke()
-            self._epochs += 1
-            if self._reason is Reason.CLOSED:
-                return self._epochs
-            self._last = self.epoch = Epoch(self.runtime, self.turn, processor, executor, self._epochs)
-            for lane in self._lanes:
-                if lane.waiting:
-                    submission = self.enlist(lane) or submission
-        if submission is not None:
-            submission[0].submit(submission[1])
-        return self._epochs
-
-    def suspend(self, reason: Reason) -> None:
-        """Start no further call; frames follow the policy with ``reason``."""
-        with self.lock:
-            self.park(reason)
-
-    def revoke(self, reason: Reason) -> None:
-        """End the epoch at once, give up its running call, and suspend with ``reason``."""
-        with self.lock:
-            self._revoke()
-            self.park(reason)
-
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Nothing to do: the worker's own calls are on the thread that takes the turns."""
-        return nullcontext()
-
-    def calling(self, processor: Processor) -> bool:
-        """Whether a turn of ``processor`` is under way; if it is revoked, its return will be told."""
-        last = self._last
-        return last is not None and last.processor is processor and last.inside
-
-    def quiesce(self, on_idle: Callback) -> None:
-        """Call ``on_idle()`` once when no call runs and nothing waits; afterwards call the processor no more."""
-        with self.lock:
-            self._on_idle = on_idle
-            for lane in self._lanes:
-                lane.leaving = True
-            callbacks = self._idle()
-        for callback in callbacks:
-            callback()
-
-    @property
-    def processed(self) -> int:
-        """How many frames came out processed."""
-        with self.lock:
-            return self._processed_before + sum(lane.processed for lane in self._lanes)
-
-    def counts(self) -> Mapping[Reason, int]:
-        """Return how many frames did not come out processed, by reason."""
-        with self.lock:
-            return dict(self._counts)
-
-    # What lanes ask; under the lock.
-
-    def refusal(self) -> Reason | None:
-        """Why frames cannot wait at present, or None if they can."""
-        if self.epoch is not None or (self.wait and self._reason is Reason.WARMING):
-            return None
-        return self._reason
-
-    def enlist(self, lane: QueuedLane) -> Submission | None:
-        """Give the lane a place in the round; return the epoch's turn if none is submitted."""
-        epoch = self.epoch
-        if epoch is None:
-            return None
-        lane.queued = True
-        self.ready.append(lane)
-        return self._schedule(epoch)
-
-    def _schedule(self, epoch: Epoch) -> Submission | None:
-        if epoch.scheduled:
-            return None
-        epoch.scheduled = True
-        return (epoch.executor, epoch)
-
-    def count(self, reason: Reason, frames: int) -> None:
-        """Count frames that did not come out processed."""
-        self._counts[reason] = self._counts.get(reason, 0) + frames
-
-    def settle(self, lane: QueuedLane) -> Sequence[Callback]:
-        """Return who is to be told that the lane is drained, or the host idle."""
-        callbacks: list[Callback] = []
-        if lane.on_drained is not None and lane.empty:
-            callbacks.append(lane.on_drained)
-            lane.on_drained = None
-            if lane in self._lanes:
-                del self._lanes[lane]
-                self._processed_before += lane.processed
-        callbacks += self._idle()
-        return callbacks
-
-    def _idle(self) -> Sequence[Callback]:
-        on_idle = self._on_idle
-        if on_idle is None or any(not lane.empty for lane in self._lanes):
-            return ()
-        # The epoch ends before the look at the running call: a call that begins later sees that it may not.
-        self.park(Reason.CLOSED)
-        if self._last is not None and self._last.calling is not None:
-            return ()
-        self._on_idle = None
-        return (on_idle,)
-
-    # Epochs; under the lock.
-
-    def park(self, reason: Reason) -> None:
-        """End the epoch; from now on frames follow ``reason``. Nothing is delivered here."""
-        if self._reason is Reason.CLOSED:
-            return
-        self.epoch = None
-        self._reason = reason
-        self.ready.clear()
-        refusal = self.refusal()
-        for lane in self._lanes:
-            lane.queued = False
-            if refusal is not None:
-                lane.resolve_waiting(refusal, len(lane.waiting))
-
-    def _revoke(self) -> None:
-        last = self._last
-        if last is None:
-            return
-        last.revoked = True
-        last.calling = None
-        for lane in self._lanes:
-            lane.resolve_running(Reason.LATE)
 
     # The worker's thread.
 
-    def turn(self, epoch: Epoch) -> None:
-        """Process a few frames of the lane that is next, then deliver them."""
-        lane, error = self._play(epoch)
+    def turn(self, epoch: Epoch) -> None:  # noqa: C901, PLR0912 - written out for speed; see below
+        """Process a few frames of the lane that is next, and deliver them.
+
+        Usual in real time is one frame in one lane. Its way is written out here, with two rounds of the lock: calls
+        and locks are what a lane costs more than a bare hand-off to a thread.
+        """
+        lock = self.lock
+        free = lock.free
+        try:
+            free.pop()
+        except IndexError:
+            lock.wait()
+        ready = self.ready
+        lane = ready.popleft() if ready and self.epoch is epoch else None
+        if lane is None or not (waiting := lane.waiting):
+            if lane is not None:
+                lane.queued = False
+            taken = self._take(epoch)
+            lock.leave()
+            if taken is not None:
+                self._conclude(epoch, taken[0], self._play(epoch, *taken))
+            return
+        frame = lane.running = waiting.popleft()
+        lane.taken += 1
+        epoch.inside = lane
+        free.append(None)
+        if lock.waiting:
+            lock.wake()
+        if waiting:
+            self._conclude(epoch, lane, self._play(epoch, lane, frame))
+            return
+        result: Frame | None = None
+        try:
+            if epoch.processor.enabled:
+                result = epoch.process(frame)
+                if result is not frame:
+                    result = guarded(result, frame)
+        except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
+            self._conclude(epoch, lane, self._fail(epoch, lane, frame, error))
+            return
+        try:
+            free.pop()
+        except IndexError:
+            lock.wait()
+        if (
+            self.epoch is not epoch
+            or lane.running is not frame
+            or result is None
+            or lane.odd
+            or lane.delivering
+            or waiting
+            or ready
+        ):
+            lock.leave()
+            following = self._deposit(epoch, lane, frame, result, 1)
+            self._conclude(epoch, lane, self._process(epoch, lane, following, 1))
+            return
+        # The epoch is the present one, under the lock: who revokes it from now on finds nobody inside.
+        epoch.scheduled = lane.queued = False
+        epoch.inside = lane.running = None
+        lane.delivering = True
+        free.append(None)
+        if lock.waiting:
+            lock.wake()
+        lane.downstream.send(result)
+        lane.delivering = False
+        # Looked at after that was said: what others resolve is taken along by them, or here.
+        if lane.odd:
+            lane.deliver()
+
+    def _take(self, epoch: Epoch) -> tuple[QueuedLane, Frame] | None:
+        """Take the first frame of the lane that is next, if any. Under the lock."""
+        if self.epoch is not epoch:
+            return None
+        ready = self.ready
+        while ready:
+            lane = ready.popleft()
+            if lane.waiting:
+                frame = lane.running = lane.waiting.popleft()
+                lane.taken += 1
+                epoch.inside = lane
+                return lane, frame
+            lane.queued = False
+        epoch.scheduled = False
+        return None
+
+    def _conclude(self, epoch: Epoch, lane: QueuedLane, error: BaseException | None) -> None:
+        """End a turn whose last call has returned; report its fault, or deliver.
+
+        Who revokes an epoch looks at ``inside`` afterwards: so either he finds nobody inside, or he is told here.
+        """
+        epoch.inside = None
+        if epoch.revoked:
+            self.late(epoch)
         if error is not None:
             self.report(epoch, error)
             self.deliver()
-        elif lane is not None and not epoch.revoked:
+        elif not epoch.revoked:
             lane.deliver()
+
+    def late(self, epoch: Epoch) -> None:
+        """Tell that the running call of a revoked epoch has come back."""
+        epoch.inside = None
+        epoch.detained = False
+        self._on_late_return(epoch.processor)
 
     def report(self, epoch: Epoch, error: BaseException) -> None:
         """Tell of the epoch's fault; once, because no further call has begun in it."""
         self._on_fault(epoch.number, error)
 
-    def _play(self, epoch: Epoch) -> tuple[QueuedLane | None, BaseException | None]:
-        lock = self.lock
-        lock.acquire()
-        try:
-            lane = self._next(epoch) if self.epoch is epoch else None
-            if lane is None:
-                return None, None
-            frame = lane.running = lane.waiting.popleft()
-            alone = not lane.waiting
-            self._calls += 1
-            epoch.inside = True
-        finally:
-            lock.release()
-        try:
-            if alone:
-                # Usual in real time. There is nothing to learn about how long turns should be.
-                return lane, self._process(epoch, lane, frame)
-            began_ns = self.runtime.now_ns()
-            before = self._calls
-            error = self._process(epoch, lane, frame)
-            self._adapt(epoch, self._calls - before + 1, self.runtime.now_ns() - began_ns)
-            return lane, error
-        finally:
-            epoch.inside = False
-            if epoch.revoked:
-                self._on_late_return(epoch.processor)
+    def _play(self, epoch: Epoch, lane: QueuedLane, first: Frame) -> BaseException | None:
+        """Process a turn's frames, and learn from it how many the next turn may take."""
+        began_ns = self.runtime.now_ns()
+        before = lane.taken
+        error = self._process(epoch, lane, first, 0)
+        self._adapt(epoch, lane.taken - before + 1, self.runtime.now_ns() - began_ns)
+        return error
 
-    def _process(self, epoch: Epoch, lane: QueuedLane, first: Frame) -> BaseException | None:
-        frame: Frame | None = first
-        taken = 0
+    def _process(
+        self, epoch: Epoch, lane: QueuedLane, frame: Frame | None, taken: int
+    ) -> BaseException | None:
+        """Process ``frame`` and those that follow in this turn; return what the processor raised, if it did."""
         while frame is not None:
             taken += 1
             try:
-                result = self._call(epoch, frame)
+                result = guarded(epoch.process(frame), frame) if epoch.processor.enabled else None
             except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
                 return self._fail(epoch, lane, frame, error)
             frame = self._deposit(epoch, lane, frame, result, taken)
-        return None
-
-    def _next(self, epoch: Epoch) -> QueuedLane | None:
-        ready = self.ready
-        while ready:
-            lane = ready.popleft()
-            if lane.waiting:
-                epoch.calling = lane
-                return lane
-            lane.queued = False
-        epoch.scheduled = False
-        return None
-
-    def _call(self, epoch: Epoch, frame: Frame) -> Frame | None:
-        """Return what the processor makes of ``frame``, or None if it is disabled."""
-        if epoch.processor.enabled:
-            return guarded(epoch.process(frame), frame)
         return None
 
     def _deposit(
@@ -282,7 +165,7 @@ class ThreadHost:
         """Take in the result of one call; return the frame for the next, or None when the turn is over."""
         submission: Submission | None = None
         lock = self.lock
-        lock.acquire()
+        lock.enter()
         try:
             if epoch.revoked:
                 return None
@@ -290,20 +173,20 @@ class ThreadHost:
                 if result is None:
                     lane.resolve(frame, Reason.DISABLED)
                 else:
-                    lane.processed += 1
                     lane.outbox.append(result)
+                    lane.odd = True
                 if lane.behind:
                     lane.release_behind()
             if self.epoch is epoch:
                 if lane.waiting and taken < epoch.limit:
-                    self._calls += 1
+                    lane.taken += 1
                     frame = lane.running = lane.waiting.popleft()
                     return frame
                 submission = self._finish(epoch, lane)
             lane.running = None
-            epoch.calling = None
+            epoch.inside = None
         finally:
-            lock.release()
+            lock.leave()
         if submission is not None:
             submission[0].submit(submission[1])
         return None
@@ -332,7 +215,7 @@ class ThreadHost:
                 return None
             if lane.running is frame:
                 lane.resolve_running(Reason.FAULT)
-            epoch.calling = None
+            epoch.inside = None
             if self.epoch is epoch:
                 self.park(Reason.WARMING)
         return error
@@ -351,14 +234,14 @@ class ThreadHost:
 
     def _hung_since(self, now_ns: int) -> int | None:
         """Tell a call that runs since before ``hang_ns``; that it is the same is known by what it works on."""
-        last = self._last
+        last = self.last
         calling = None if last is None else last.calling
         seen = self._seen
         if calling is None:
             self._seen = (None, 0, 0)
             return None
-        if seen[0] is not calling or seen[1] != self._calls:
-            self._seen = (calling, self._calls, now_ns)
+        if seen[0] is not calling or seen[1] != calling.taken:
+            self._seen = (calling, calling.taken, now_ns)
             return None
         return seen[2] if now_ns - seen[2] >= self._hang_ns else None
 

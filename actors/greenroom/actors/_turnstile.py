@@ -11,7 +11,7 @@ from greenroom.supervision.runtime import Runtime
 
 
 class Turnstile:
-    """One at a time. On hot paths ``free.pop()`` and ``free.append`` are written out; see `enter` and `leave`."""
+    """One at a time; a context manager. On hot paths `enter` and `leave` are written out."""
 
     __slots__ = ("_lock", "_runtime", "free", "waiting")
 
@@ -33,6 +33,16 @@ class Turnstile:
         self.free.append(None)
         if self.waiting:
             self.wake()
+
+    def __enter__(self) -> None:
+        self.enter()
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
+
+    def locked(self) -> bool:
+        """Whether somebody is inside."""
+        return not self.free
 
     def wait(self) -> None:
         """Go in after others."""
