@@ -1,6 +1,7 @@
 """Random programs: whatever people do to rooms, whatever processors do and whoever is killed, the laws hold at the end."""
 # ruff: noqa: S311  dice for programs are no secret
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -9,11 +10,23 @@ import numpy as np
 import pytest
 from pykka.messages import ProxyGetAttr
 
-from greenroom.actors import Credentials, Frame, Lease, Pace, ProcessorSpec, Room, Session, SessionClosed, SessionError, Stream, Track
+from greenroom.actors import (
+    Credentials,
+    Frame,
+    Lease,
+    Pace,
+    Placement,
+    Room,
+    Session,
+    SessionClosed,
+    SessionError,
+    Stream,
+    Track,
+)
 from tests.actors.sessionkit import BLOCK, MS, RATE, Collected, Counting, Journal, elapse, numbers, play
 
-KEPT: tuple[int, ...] = ()
-"""Seeds that have found something; see below."""
+KEPT = (20, 259)
+"""Seeds that have found something: a frame for a closed processor, a lane that never drained."""
 OPERATIONS = 40
 WRONG = (
     lambda: [None],
@@ -45,6 +58,7 @@ class Program:
             self.journal.spec("shared", shared=True, **quick),
             self.journal.spec("fragile", intensity=0, **quick),
             self.journal.spec("small", capacity_frames=2, **quick),
+            self.journal.spec("inline", placement=Placement.INLINE, **quick),
         ]
 
     def plan(self, _instance: int, what: str, _count: int) -> Any:
@@ -61,7 +75,7 @@ class Program:
         operations: list[Callable[[Session], Awaitable[None]]] = [
             self.open_room, self.open_room, self.add_track, self.add_track, self.open_stream, self.open_stream,
             self.open_stream, self.hold, self.release, self.transfer, self.refresh, self.reconnect, self.lose, self.move,
-            self.leave, self.close_stream, self.drop_stream, self.close_room, self.wait, self.wait, self.wait,
+            self.cancel, self.cancel, self.leave, self.close_stream, self.drop_stream, self.close_room, self.wait, self.wait, self.wait,
         ]  # fmt: skip
         if self.kills:
             operations += [self.kill, self.kill]
@@ -122,7 +136,9 @@ class Program:
 
     async def refresh(self, _: Session) -> None:
         self.serial += 1
-        await self.dice.choice(self.rooms).refresh(Credentials(token=f"sekrit-token-{self.serial}", url="wss://r"))
+        await self.dice.choice(self.rooms).refresh(
+            Credentials(token=f"sekrit-token-{self.serial}", url="wss://r")
+        )
 
     async def reconnect(self, _: Session) -> None:
         room = self.dice.choice(self.rooms)
@@ -135,6 +151,16 @@ class Program:
     async def move(self, _: Session) -> None:
         track = self.dice.choice(self.tracks)
         await track.room.move_track(track, self.dice.choice(self.rooms))
+
+    async def cancel(self, session: Session) -> None:
+        operation = self.dice.choice(
+            [self.open_room, self.add_track, self.open_stream, self.hold, self.release, self.move]
+        )
+        task = asyncio.ensure_future(operation(session))
+        for _ in range(self.dice.randrange(30)):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def leave(self, _: Session) -> None:
         await self.dice.choice(self.rooms).leave(f"guest-{self.dice.randrange(3)}")
@@ -180,7 +206,7 @@ def check(program: Program) -> None:
         assert len(sink.ends) == 1, sink.ends
 
 
-@pytest.mark.parametrize("seed", [*KEPT, *range(400)])
+@pytest.mark.parametrize("seed", [*KEPT, *range(40)])
 @pytest.mark.parametrize("pace", [Pace.REALTIME, Pace.FAST])
 def test_random_programs_keep_the_laws(seed: int, pace: Pace) -> None:
     """Random operations and faulty processors over several rooms: at the end all laws hold."""
@@ -189,7 +215,7 @@ def test_random_programs_keep_the_laws(seed: int, pace: Pace) -> None:
     check(program)
 
 
-@pytest.mark.parametrize("seed", [*KEPT, *range(400)])
+@pytest.mark.parametrize("seed", [*KEPT, *range(40)])
 def test_random_programs_with_kills_keep_the_laws(seed: int) -> None:
     """The same while any of our own actors is killed at random."""
     program = Program(seed, kills=True)

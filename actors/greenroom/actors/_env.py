@@ -53,6 +53,7 @@ class Env:
         self.specs: dict[str, ProcessorSpec] = {}
         self.rooms: dict[str, RoomState] = {}
         self.processors: dict[str, ProcessorBook] = {}
+        self.leaving: dict[ProcessorBook, None] = {}
         self.holds: dict[Granted, None] = {}
         self.past_processors: deque[ProcessorBook] = deque()
         self.past_streams: deque[tuple[StreamState, str]] = deque()

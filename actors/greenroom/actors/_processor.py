@@ -7,6 +7,7 @@ wanted context are still here when a new worker has built a new processor.
          any of these -(last lease ends)-> closing -> closed
 """
 
+from functools import partial
 from typing import Any, Final, assert_never, cast
 
 from greenroom.actors._books import ProcessorBook
@@ -147,6 +148,9 @@ class ProcessorActor(Actor):
             )
         self._ledger = Ledger()
         self._host.suspend(Reason.DEGRADED)
+        # What is still in its lanes goes out as the watch looks at them, until nothing is left.
+        self._env.leaving[self._book] = None
+        self._host.quiesce(partial(_left, self._env, self._book))
         if self._env.processors.pop(self._book.name, None) is not None:
             self._env.remember_processor(self._book)
 
@@ -407,6 +411,10 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
         ref.send(message)
     except SupervisionError:
         return  # from a thread that was given up: what it says does not count
+
+
+def _left(env: Env, book: ProcessorBook) -> None:
+    env.leaving.pop(book, None)
 
 
 def _shown(context: Context) -> str:

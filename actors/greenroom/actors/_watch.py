@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Final
 
 from greenroom.actors._env import Env
 from greenroom.actors._leasing import Hung
+from greenroom.actors.processors import Reason
 from greenroom.supervision import Actor, ActorRef, Dispatcher
 
 WATCH_NS: Final = 10_000_000
@@ -46,7 +47,11 @@ class WatchActor(Actor):
         for book in books:
             if book.host is not None and book.host.watch(now_ns) is not None and not book.hung and book.actor:
                 book.actor.send(Hung())
-        self._awake = bool(books)
+        leaving = list(self._env.leaving.copy())
+        for book in leaving:
+            if book.host is not None and book.host.watch(now_ns) is not None:
+                book.host.revoke(Reason.DEGRADED)
+        self._awake = bool(books or leaving)
         if self._awake:
             self.after(WATCH_NS, self._look)
 

@@ -201,6 +201,9 @@ class Session:
 
     def _close_threads(self, system: ActorSystem) -> None:
         system.close(timeout_ns=1)
+        for book in self.record().leaving.copy():
+            if book.host is not None:
+                book.host.watch(self._runtime.now_ns())
         if self._owns_runtime:
             self._runtime.close()
 
