@@ -8,6 +8,9 @@ Laws:
 
 A turn takes frames from one lane: as many as the last turns say will take about a millisecond. So a quick
 processor pays one wake-up and one delivery for many frames, and a slow one delivers each at once.
+
+Usual in real time is one frame in one lane. For that `ThreadHost.turn` is written out, with two rounds of the lock:
+calls and locks are what a lane costs more than a bare hand-off to a thread.
 """
 
 from typing import Final
@@ -28,12 +31,8 @@ class ThreadHost(EpochHost):
 
     # The worker's thread.
 
-    def turn(self, epoch: Epoch) -> None:  # noqa: C901, PLR0912 - written out for speed; see below
-        """Process a few frames of the lane that is next, and deliver them.
-
-        Usual in real time is one frame in one lane. Its way is written out here, with two rounds of the lock: calls
-        and locks are what a lane costs more than a bare hand-off to a thread.
-        """
+    def turn(self, epoch: Epoch) -> None:  # noqa: C901 - written out for speed; see below
+        """Process a few frames of the lane that is next, and deliver them. One alone is dealt with in here."""
         lock = self.lock
         free = lock.free
         try:
@@ -43,12 +42,7 @@ class ThreadHost(EpochHost):
         ready = self.ready
         lane = ready.popleft() if ready and self.epoch is epoch else None
         if lane is None or not (waiting := lane.waiting):
-            if lane is not None:
-                lane.queued = False
-            taken = self._take(epoch)
-            lock.leave()
-            if taken is not None:
-                self._conclude(epoch, taken[0], self._play(epoch, *taken))
+            self._seek(epoch, lane)
             return
         frame = lane.running = waiting.popleft()
         lane.taken += 1
@@ -82,8 +76,7 @@ class ThreadHost(EpochHost):
             or ready
         ):
             lock.leave()
-            following = self._deposit(epoch, lane, frame, result, 1)
-            self._conclude(epoch, lane, self._process(epoch, lane, following, 1))
+            self._go_on(epoch, lane, frame, result)
             return
         # The epoch is the present one, under the lock: who revokes it from now on finds nobody inside.
         epoch.scheduled = lane.queued = False
@@ -97,6 +90,20 @@ class ThreadHost(EpochHost):
         # Looked at after that was said: what others resolve is taken along by them, or here.
         if lane.odd:
             lane.deliver()
+
+    def _seek(self, epoch: Epoch, idle: QueuedLane | None) -> None:
+        """Take a turn for the next lane that has frames, if any; ``idle`` has none. Under the lock, which it leaves."""
+        if idle is not None:
+            idle.queued = False
+        taken = self._take(epoch)
+        self.lock.leave()
+        if taken is not None:
+            self._conclude(epoch, taken[0], self._play(epoch, *taken))
+
+    def _go_on(self, epoch: Epoch, lane: QueuedLane, frame: Frame, result: Frame | None) -> None:
+        """End a turn in which something else has happened, or go on with it."""
+        following = self._deposit(epoch, lane, frame, result, 1)
+        self._conclude(epoch, lane, self._process(epoch, lane, following, 1))
 
     def _take(self, epoch: Epoch) -> tuple[QueuedLane, Frame] | None:
         """Take the first frame of the lane that is next, if any. Under the lock."""
