@@ -1,9 +1,11 @@
 """An output appears under its name only whole, in time with its stream, and a failure leaves nothing behind."""
 
 import resource
+import shutil
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -122,7 +124,7 @@ def test_a_full_disk_is_one_error_and_leaves_nothing(suffix: str, size: int, tmp
         sink.finish()
 
     with (
-        pytest.raises(OutputFailed, match=r"cannot be written: .*nothing was kept") as caught,
+        pytest.raises(OutputFailed, match=r"cannot be written: .*nothing of it was kept") as caught,
         small_disk(size),
     ):
         write_all()
@@ -184,6 +186,31 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
     with pytest.raises(OutputFailed, match="leads through a file"):
         check_output_folder(file / "deeper")
     assert file.read_text() == "mine"
+
+
+def test_an_output_folder_that_no_disk_has_is_told() -> None:
+    """The system says "no such file"; the message says that it cannot be made."""
+    with pytest.raises(OutputFailed, match="/proc/nope: cannot be made there; name another folder"):
+        check_output_folder("/proc/nope")
+
+
+def test_a_disk_without_room_is_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libsndfile only says "System error"; how much room there is tells what it means."""
+
+    def nothing_left(_folder: Path) -> SimpleNamespace:
+        return SimpleNamespace(free=0)
+
+    monkeypatch.setattr(shutil, "disk_usage", nothing_left)
+    sink = FileSink(tmp_path / "x.wav", rate_hz=RATE, channels=1)
+    noise = np.random.default_rng(0).integers(-32768, 32767, (STEP, 1)).astype(np.int16)
+
+    def write_all() -> None:
+        for n in range(500):
+            sink.write(Frame(noise, RATE, n * TEN_MS))
+        sink.finish()
+
+    with pytest.raises(OutputFailed, match="cannot be written: the disk is full"), small_disk(1000):
+        write_all()
 
 
 def test_wrong_arguments_are_refused_at_once(tmp_path: Path) -> None:

@@ -193,6 +193,7 @@ def sample_facts(*, verdicts: tuple[Verdict, ...] = HELD, audio: StreamAudio | N
         streams=streams,
         processors=processor_facts(snapshot),
         events=sample_events(),
+        media_ns=tuple(event.at_ns // 2 for event in sample_events()),
         verdicts=verdicts,
         leftovers=(),
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from greenroom.console._atomic import prepare_folder, write_atomically
+from greenroom.console._atomic import write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -36,17 +36,3 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.M
         write_atomically(target, b"new")
     assert target.read_text() == "old"
     assert names(tmp_path) == ["report.json"]
-
-
-def test_a_folder_is_made_with_its_parents(tmp_path: Path) -> None:
-    """A folder that is not there yet is made, and the probe in it is gone."""
-    folder = tmp_path / "a" / "b"
-    prepare_folder(folder)
-    assert names(folder) == []
-
-
-def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
-    """An output folder that is a file is an error before anything runs."""
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OSError, match="out"):
-        prepare_folder(tmp_path / "out")

@@ -35,6 +35,8 @@ def refused(capsys: Capture, *argv: str) -> str:
         ["run"],
         ["run", "demo", "--for", "0"],
         ["run", "demo", "--for", "soon"],
+        ["run", "demo", "--for", "-1"],
+        ["run", "demo", "--out", ""],
         ["run", "demo", "--log-level", "loud"],
     ],
 )

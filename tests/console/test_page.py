@@ -2,13 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.console.samples import BROKEN, sample_facts
+from tests.console.samples import BROKEN, SECOND, sample_facts
 
 from greenroom.console import _audio, _report
 from greenroom.console._facts import StreamAudio
@@ -87,7 +88,7 @@ def test_the_page_shows_before_and_after(audio: StreamAudio) -> None:
     """Two pictures and two players for each stream, and the measured difference."""
     page = report_html(sample_facts(audio=audio))
     assert page.count("data:image/png") == 6
-    assert page.count("data:audio/flac") == 6
+    assert page.count("data:audio/mpeg") == 6
     assert "+6.0 dB" in page
 
 
@@ -121,6 +122,26 @@ def test_a_broken_law_is_the_headline() -> None:
     assert "All" not in re.findall(r'<div class="verdict.*?</div>', page)[0]
 
 
+def test_what_failed_and_what_was_not_rehearsed_is_in_both_reports() -> None:
+    """Streams that failed are the headline, beside laws that held; faults that did not happen stand with the laws."""
+    facts = replace(sample_facts(), unplayed=("denoise: raise x1",), failures=("anna: <full>",))
+    page = report_html(facts)
+    assert "✗ 1 stream failed" in page
+    assert "anna: &lt;full&gt;" in page
+    assert "did not happen: denoise: raise x1" in page
+    found = json.loads(report_json(facts))
+    assert (found["unplayed"], found["failures"]) == (["denoise: raise x1"], ["anna: <full>"])
+
+
+def test_the_time_line_of_a_fast_run_counts_audio() -> None:
+    """A run that did not wait for the clock is drawn over what was read; its axis says so."""
+    facts = sample_facts()
+    assert "Seconds since the run began" in report_html(facts)
+    fast = report_html(replace(facts, pace="fast"))
+    assert "Seconds of audio" in fast
+    assert "lobby: open, 0.000 to 3.500 s" in fast
+
+
 def test_the_json_report_says_what_the_tables_say(audio: StreamAudio) -> None:
     """Counts, verdicts and measures are there as numbers, times from the start of the run."""
     found = json.loads(report_json(sample_facts(audio=audio)))
@@ -136,7 +157,13 @@ def test_the_json_report_says_what_the_tables_say(audio: StreamAudio) -> None:
     assert ben["noise"]["method"] == "floor"
     assert ben["noise"]["reduction_db"] == pytest.approx(6.0, abs=0.1)
     assert ben["output"] == "out.wav"
-    assert found["events"][0] == {"at_ns": 0, "kind": "room.opened", "subject": "room:lobby", "details": {}}
+    assert found["events"][1] == {
+        "at_ns": SECOND // 10,
+        "media_ns": SECOND // 20,
+        "kind": "room.opened",
+        "subject": "room:studio",
+        "details": {},
+    }
     assert json.loads(report_json(sample_facts(verdicts=BROKEN)))["held"] is False
 
 

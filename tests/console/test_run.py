@@ -12,6 +12,8 @@ import soundfile
 from tests.console.samples import BROKEN, sample_facts
 
 from greenroom import config
+from greenroom.actors import Frame
+from greenroom.adapters.files import FileSink
 from greenroom.console import _run
 from greenroom.console._facts import RunFacts
 from greenroom.console._report import SCHEMA
@@ -136,7 +138,7 @@ def test_an_output_folder_that_cannot_be_made_is_refused(tiny: Path, tmp_path: P
     assert main(["run", str(tiny), "--fast", "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == f"greenroom: {tmp_path / 'out'}: file exists\n"
+    assert err == f"greenroom: {tmp_path / 'out'}: is a file; name a folder for the output\n"
 
 
 def test_a_disk_that_fills_up_leaves_no_half_report(
@@ -189,3 +191,74 @@ def test_a_signal_stops_in_order_and_reports(long: Path, tmp_path: Path, number:
     assert found["held"] is True
     assert all(p["opened"] == p["closed"] for p in found["processors"])
     assert sorted(p.name for p in out.iterdir()) == ["anna.wav", "report.html", "report.json"]
+
+
+TWO = """
+[[rooms.lobby.tracks]]
+sid = "TR_2"
+participant = "ben"
+input = "noise.wav"
+pipeline = ["quiet"]
+output = "ben.wav"
+"""
+
+
+def test_an_output_that_fails_is_named_and_the_others_are_kept(
+    tiny: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run goes on to its end and is reported; the last word is the error, the code 2, and no half file is left."""
+    write = FileSink.write
+
+    def fails(self: FileSink, frame: Frame) -> None:
+        if self.path.name == "anna.wav" and frame.timestamp_ns > 0:
+            with self._failing():
+                raise OSError(28, "No space left on device")
+        write(self, frame)
+
+    monkeypatch.setattr(FileSink, "write", fails)
+    tiny.write_text(tiny.read_text() + TWO)
+    out = tmp_path / "out"
+    assert main(["run", str(tiny), "--fast", "--out", str(out)]) == 2
+    said, err = capsys.readouterr()
+    why = f"{out / 'anna.wav'}: cannot be written: No space left on device; nothing of it was kept"
+    assert err.splitlines()[-1] == f"{tiny}: anna/microphone, stream 1: {why}"
+    assert "all laws held" in said
+    assert sorted(p.name for p in out.iterdir()) == ["ben.wav", "report.html", "report.json"]
+    assert soundfile.info(out / "ben.wav").frames == RATE // 2
+    found = json.loads((out / "report.json").read_text())
+    assert found["failures"] == [f"anna/microphone, stream 1: {why}"]
+    assert "anna.wav: cannot be written" in (out / "report.html").read_text()
+
+
+def test_a_disk_that_is_really_full_is_named(tiny: Path, tmp_path: Path, capsys: Capture) -> None:
+    """A file system of 64 kB, which neither the audio nor the reports fit into."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        noise = np.random.default_rng(1).normal(0, 0.1, 10 * RATE)
+        soundfile.write(tmp_path / "noise.wav", noise, RATE)
+        assert main(["run", str(tiny), "--fast", "--out", str(disk / "out")]) == 2
+        err = capsys.readouterr().err
+        assert "Traceback" not in err
+        assert err.splitlines()[-1].endswith(
+            f"{disk / 'out' / 'anna.wav'}: cannot be written: the disk is full; nothing of it was kept"
+        )
+        assert {p.name for p in (disk / "out").iterdir()} <= {"report.json"}
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_fast_runs_events_have_their_place_in_the_audio(tiny: Path, tmp_path: Path) -> None:
+    """Each says how much had been read when it happened, and none is before the one in front of it."""
+    out = tmp_path / "out"
+    assert main(["run", str(tiny), "--fast", "--out", str(out)]) == 0
+    times = [event["media_ns"] for event in json.loads((out / "report.json").read_text())["events"]]
+    assert times == sorted(times)
+    assert times[0] == 0
+    assert times[-1] == pytest.approx(500_000_000, abs=20_000_000)
+    assert "Seconds of audio" in (out / "report.html").read_text()

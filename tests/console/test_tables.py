@@ -61,6 +61,16 @@ def test_leftovers_are_listed() -> None:
     assert any("left over: thread worker-3" in line for line in drawn(EndReport(facts)))
 
 
+def test_faults_that_did_not_happen_are_listed() -> None:
+    """A rehearsal that tested nothing is told, and so is a file that could not be written."""
+    facts = replace(
+        sample_facts(), unplayed=("denoise: raise x1",), failures=("anna, stream 1: out/a.wav: full",)
+    )
+    lines = drawn(EndReport(facts), 120)
+    assert line_with("a fault of the script did not happen", lines).endswith("denoise: raise x1")
+    assert "failed: anna, stream 1: out/a.wav: full" in [line.rstrip() for line in lines]
+
+
 def test_no_line_exceeds_the_terminal() -> None:
     """At 80 columns the tables wrap inside their cells."""
     assert max(len(line) for line in drawn(EndReport(sample_facts()), 80)) <= 80

@@ -34,15 +34,3 @@ def _write(path: Path, content: bytes) -> None:
         with contextlib.suppress(OSError):
             Path(temporary).unlink()
         raise
-
-
-def prepare_folder(path: Path) -> None:
-    """Make the folder ``path``, and make sure that it can be written to.
-
-    Raises:
-        OSError: it cannot; the error names the folder.
-    """
-    path.mkdir(parents=True, exist_ok=True)
-    handle, probe = tempfile.mkstemp(prefix=".greenroom.", suffix=".part", dir=path)
-    os.close(handle)
-    Path(probe).unlink()

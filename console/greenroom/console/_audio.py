@@ -17,6 +17,9 @@ LONGEST_SECONDS: Final = 300
 CLIP_HZ: Final = 16_000
 """The band that the pictures show; the whole of it is in the output folder, and three times as large."""
 
+CLIP_FORMATS: Final = {"MP3": "audio/mpeg", "FLAC": "audio/flac"}
+"""What every browser plays, the smaller first; libsndfile writes MP3 since 1.1."""
+
 LARGEST_CLIP_BYTES: Final = 2_000_000
 """What one player may add to the page; longer audio is listened to in the output folder."""
 
@@ -58,11 +61,10 @@ def measure(audio: StreamAudio) -> NoiseReduction | None:
     return noise_reduction(before, at_rate(after, after_hz, rate_hz), rate_hz, reference=reference)
 
 
-def clip(signal: Signal, rate_hz: int) -> bytes | None:
-    """Return ``signal`` as a FLAC file, which every browser plays; None if that would be too large for a page."""
-    shown_hz = min(rate_hz, CLIP_HZ)
-    signal, rate_hz = at_rate(signal, rate_hz, shown_hz), shown_hz
+def clip(signal: Signal, rate_hz: int) -> tuple[str, bytes] | None:
+    """Return ``signal`` packed small, with its media type; None if that would be too large for a page."""
+    form = next(form for form in CLIP_FORMATS if form in soundfile.available_formats())
     packed = io.BytesIO()
-    soundfile.write(packed, np.clip(signal, -1, 1), rate_hz, format="FLAC", subtype="PCM_16")
+    soundfile.write(packed, np.clip(at_rate(signal, rate_hz, CLIP_HZ), -1, 1), CLIP_HZ, format=form)
     content = packed.getvalue()
-    return content if len(content) <= LARGEST_CLIP_BYTES else None
+    return (CLIP_FORMATS[form], content) if len(content) <= LARGEST_CLIP_BYTES else None

@@ -66,8 +66,10 @@ class RunFacts:
         pace: ``realtime`` or ``fast``.
         stopped_by: ``end`` (everything played out), ``--for`` or ``signal``.
         started_ns: on the clock of the events; subtract it to get times into the run.
+        media_ns: per event, how much audio the session had read by then.
         leftovers: what should be gone and is not.
         unplayed: faults of the script that did not happen, because nothing called their processor any more.
+        failures: inputs that could not be read to their end, outputs that could not be written.
     """
 
     name: str
@@ -80,9 +82,11 @@ class RunFacts:
     streams: tuple[StreamFacts, ...]
     processors: tuple[ProcessorSnapshot, ...]
     events: tuple[SessionEvent, ...]
+    media_ns: tuple[int, ...]
     verdicts: tuple[Verdict, ...]
     leftovers: tuple[str, ...]
     unplayed: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
     @property
     def held(self) -> bool:

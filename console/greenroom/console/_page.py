@@ -1,14 +1,15 @@
 """``report.html``: one file without any address in it, for people to look at."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from html import escape
 from importlib import resources
 from typing import Final
 
-from greenroom.actors import Verdict
+from greenroom.actors import Pace, Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, SessionEvent
 from greenroom.console._facts import RunFacts
-from greenroom.console._page_streams import colour_scale, stream_card
+from greenroom.console._page_streams import colour_scale, figures, stream_card
 from greenroom.console._timeline import lanes
 from greenroom.console._timeline_svg import legend_mark, timeline_svg
 from greenroom.console._tones import EVENT_TONES, MARKS, STATE_TONES, Tone
@@ -84,6 +85,10 @@ def _header(facts: RunFacts) -> str:
 
 def _verdict(facts: RunFacts) -> str:
     broken = [verdict for verdict in facts.verdicts if not verdict.held]
+    failed = "".join(f"<p>{escape(failure)}</p>" for failure in facts.failures)
+    if failed:
+        what = count(len(facts.failures), "stream")
+        failed = f'<div class="verdict broken"><strong>✗ {what} failed</strong><div>{failed}</div></div>'
     lost = sum(stream.frames_lost for stream in facts.streams)
     told = (
         "No frame was lost without a reason."
@@ -92,9 +97,9 @@ def _verdict(facts: RunFacts) -> str:
     )
     if broken:
         names = "; ".join(escape(verdict.title) for verdict in broken)
-        return f'<div class="verdict broken"><strong>✗ {count(len(broken), "law")} did not hold</strong><span>{names}</span></div>'
+        return f'{failed}<div class="verdict broken"><strong>✗ {count(len(broken), "law")} did not hold</strong><span>{names}</span></div>'
     held = f"✓ {'All ' if len(facts.verdicts) > 1 else ''}{count(len(facts.verdicts), 'law')} held"
-    return f'<div class="verdict held"><strong>{held}</strong><span>{told}</span></div>'
+    return f'{failed}<div class="verdict held"><strong>{held}</strong><span>{told}</span></div>'
 
 
 def _tiles(facts: RunFacts) -> Iterable[tuple[str, str]]:
@@ -115,17 +120,26 @@ def _tile(name: str, value: str) -> str:
 
 
 def _timeline(facts: RunFacts) -> str:
-    picture = timeline_svg(
-        lanes(facts.events, facts.started_ns, facts.ended_ns), facts.ended_ns - facts.started_ns
-    )
+    """Draw the run over its clock; one that did not wait for the clock, over its audio."""
+    if facts.pace == Pace.FAST:
+        end_ns = max(facts.media_ns, default=0)
+        events = [replace(e, at_ns=at_ns) for e, at_ns in zip(facts.events, facts.media_ns, strict=True)]
+        picture = timeline_svg(lanes(events, 0, end_ns), end_ns)
+        axis = "Seconds of audio that had been read, because the run was faster than the clock."
+    else:
+        duration_ns = facts.ended_ns - facts.started_ns
+        picture = timeline_svg(lanes(facts.events, facts.started_ns, facts.ended_ns), duration_ns)
+        axis = "Seconds since the run began."
     states = "".join(f'<span><i class="{css}"></i>{text}</span>' for css, text in _STATE_LEGEND)
     tones = "".join(f"<span>{legend_mark(tone)}{text}</span>" for tone, text in _TONE_LEGEND)
     return f"""<section aria-labelledby="h-timeline"><h2 id="h-timeline">What the supervisors did</h2>
+<p class="hint">{axis} Point at a bar or a mark to read what it is.</p>
 <div class="card"><div class="scroll">{picture}</div><div class="legend">{states}</div><div class="legend">{tones}</div></div></section>"""
 
 
 def _streams(facts: RunFacts) -> str:
-    cards = "\n".join(stream_card(stream) for stream in facts.streams)
+    figure = figures()
+    cards = "\n".join(stream_card(stream, figure) for stream in facts.streams)
     return f"""<section aria-labelledby="h-tracks"><h2 id="h-tracks">Tracks, before and after</h2>
 <p class="hint">Spectrograms: time to the right, frequency upwards in kHz. Click on one to listen from there. {colour_scale()}</p>
 {cards or '<p class="soft">No stream was opened.</p>'}</section>"""
@@ -166,7 +180,9 @@ def _laws(facts: RunFacts) -> str:
     left = "".join(
         f'<p class="bad">Left over: <span class="mono">{escape(item)}</span></p>' for item in facts.leftovers
     )
-    unplayed = "".join(f'<p class="care">Not rehearsed: {escape(item)}</p>' for item in facts.unplayed)
+    unplayed = "".join(
+        f'<p class="care">A fault of the script did not happen: {escape(item)}</p>' for item in facts.unplayed
+    )
     return f"""<section aria-labelledby="h-laws"><h2 id="h-laws">Laws</h2>
 <div class="card scroll">{_table(("law", "held", "found"), rows)}{left}{unplayed}</div></section>"""
 

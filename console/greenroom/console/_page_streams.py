@@ -1,6 +1,8 @@
 """The page's card for one stream: pictures and sound of before and after, and what became of its frames."""
 
 import base64
+import functools
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 from typing import Final
@@ -15,14 +17,22 @@ TIME_LABELS: Final = 5
 HZ_LABELS: Final = 5
 
 
-def stream_card(stream: StreamFacts) -> str:
+Figure = Callable[[str, Path], str]
+
+
+def figures() -> Figure:
+    """Return what makes the figures of one page: the input that several streams share is read and packed once."""
+    return functools.cache(_figure)
+
+
+def stream_card(stream: StreamFacts, figure: Figure) -> str:
     """Return the card of one stream; audio that cannot be read is said to be missing."""
     pipeline = '<span class="arrow">→</span>'.join(
         f'<span class="chip">{escape(p)}</span>' for p in stream.pipeline
     )
     pair = ""
     if stream.audio:
-        pair = f'<div class="pair">{_figure("before", stream.audio.before)}{_figure("after", stream.audio.after)}</div>'
+        pair = f'<div class="pair">{figure("before", stream.audio.before)}{figure("after", stream.audio.after)}</div>'
     return f"""<article class="card"><div class="streamhead"><h3>{escape(stream.label)} <span class="hint">stream {escape(stream.stream)}</span></h3>
 <div>{pipeline or '<span class="soft">no processor</span>'}</div></div>{pair}{_facts(stream)}{_share(stream)}</article>"""
 
@@ -44,7 +54,7 @@ def _figure(name: str, path: Path) -> str:
     length = len(signal) / rate_hz
     sound = clip(signal, rate_hz)
     player = (
-        f'<audio controls preload="metadata" aria-label="{name}" src="{_data_uri("audio/flac", sound)}"></audio>'
+        f'<audio controls preload="metadata" aria-label="{name}" src="{_data_uri(*sound)}"></audio>'
         if sound
         else f'<p class="hint">Too long for a player in the page; listen to <span class="mono">{escape(path.name)}</span>.</p>'
     )

@@ -19,9 +19,11 @@ streams            per stream: ``room``, ``track``, ``stream``, ``pipeline``, ``
                    ``delay_frames``; null if not measured), ``output`` (file name; null if none)
 processors         per processor: ``name``, ``spec``, ``state``, ``placement``, ``on_fault``, ``opened``,
                    ``closed``, ``restarts``, ``leases_granted``, ``faults`` (by reason), ``last_failure``
-events             in order: ``at_ns`` (since the start), ``kind``, ``subject``, ``details``
+events             in order: ``at_ns`` (since the start), ``media_ns`` (how much audio had been read by
+                   then), ``kind``, ``subject``, ``details``
 leftovers          what should have been gone and was not
 unplayed           faults of the script that did not happen
+failures           inputs that could not be read to their end, outputs that could not be written
 =================  ==================================================================================
 """
 
@@ -54,9 +56,13 @@ def report(facts: RunFacts) -> dict[str, Any]:
         "verdicts": [_verdict(verdict) for verdict in facts.verdicts],
         "streams": [_stream(stream) for stream in facts.streams],
         "processors": [_processor(processor) for processor in facts.processors],
-        "events": [_event(event, facts.started_ns) for event in facts.events],
+        "events": [
+            _event(event, facts.started_ns, media_ns)
+            for event, media_ns in zip(facts.events, facts.media_ns, strict=True)
+        ],
         "leftovers": list(facts.leftovers),
         "unplayed": list(facts.unplayed),
+        "failures": list(facts.failures),
     }
 
 
@@ -114,9 +120,10 @@ def _processor(processor: ProcessorSnapshot) -> dict[str, Any]:
     }
 
 
-def _event(event: SessionEvent, started_ns: int) -> dict[str, Any]:
+def _event(event: SessionEvent, started_ns: int, media_ns: int) -> dict[str, Any]:
     return {
         "at_ns": event.at_ns - started_ns,
+        "media_ns": media_ns,
         "kind": str(event.kind),
         "subject": event.subject,
         "details": dict(event.details),

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,11 +17,12 @@ from rich.console import Console
 
 from greenroom import config
 from greenroom.actors import Pace, Session, SessionEvent, SessionReport
-from greenroom.config import Deployment, Outcome, Recording
+from greenroom.adapters.files import check_output_folder
+from greenroom.config import Deployment, Outcome, Recording, RunFailed
 from greenroom.console import _logging
-from greenroom.console._atomic import prepare_folder
 from greenroom.console._audio import measure
 from greenroom.console._facts import RunFacts, StreamAudio, StreamFacts, processor_facts, stream_facts
+from greenroom.console._media import MediaTimes
 from greenroom.console._report import report_json
 from greenroom.console._screen import Screen, choose_screen
 from greenroom.console._signals import StopSignals
@@ -57,49 +59,72 @@ class RunOptions:
 def run(file: str, options: RunOptions) -> bool:
     """Run the deployment ``file`` to its end and report; returns whether all laws held.
 
+    Where an input breaks in the middle or an output cannot be written, the other tracks go on, and what there is gets
+    its report all the same, before the error is raised.
+
     Raises:
         ConfigError: the deployment cannot be run.
+        RunFailed: it ran, but inputs could not be read to their end or outputs not be written.
         OSError: the output folder cannot be written; nothing half-written is left in it.
     """
     _logging.configure(level=options.log_level, as_json=options.log_json)
     deployment = config.load(file)
     config.check(deployment)
     with _folder(options.out) as folder:
-        facts = _supervise(deployment, folder, options)
-        if options.out:
-            write_reports(folder, facts)
-        else:
+        facts, failed = _supervise(deployment, folder, options)
+        reported = bool(options.out) and _reported(folder, facts, failed)
+        if not options.out:
             # The folder is about to go, and with it the audio: the report must not name it.
             facts = replace(facts, streams=tuple(replace(s, audio=None) for s in facts.streams))
-    _print(facts, options)
+    _print(facts, as_json=options.json, page=folder / HTML_NAME if reported else None)
+    if failed:
+        raise failed
     return facts.held
+
+
+def _reported(folder: Path, facts: RunFacts, failed: RunFailed | None) -> bool:
+    """Write the reports; where the run has failed already, a disk that is full for them too is no news."""
+    try:
+        write_reports(folder, facts)
+    except OSError:
+        if failed is None:
+            raise
+        return False
+    return True
 
 
 @contextlib.contextmanager
 def _folder(out: str | None) -> Generator[Path]:
     """Give the output folder; without one a temporary folder, because measuring needs the audio all the same."""
     if out is not None:
-        folder = Path(out)
-        prepare_folder(folder)
-        yield folder
+        yield check_output_folder(out)
         return
     with tempfile.TemporaryDirectory(prefix="greenroom-") as temporary:
         yield Path(temporary)
 
 
-def _supervise(deployment: Deployment, folder: Path, options: RunOptions) -> RunFacts:
+def _supervise(
+    deployment: Deployment, folder: Path, options: RunOptions
+) -> tuple[RunFacts, RunFailed | None]:
     """Run the session with its screen, and return what is known about it at the end."""
+    failed: RunFailed | None = None
     console = Console(stderr=True)
     screen = choose_screen(console, view=options.view, log_json=options.log_json)
     pace = Pace.FAST if options.fast else Pace.REALTIME
     watch = Watch(screen, pace)
+    signals = StopSignals(watch.stop, before_exit=screen.close)
     try:
-        with StopSignals(watch.stop, before_exit=screen.close) as signals:
+        with signals:
             outcome = asyncio.run(watch.over(deployment, folder, options))
+    except RunFailed as error:
+        failed, outcome = error, error.outcome
     finally:
         screen.close()
     stopped_by = "signal" if signals.seen else "--for" if outcome.cut_short else "end"
-    return facts_of(deployment, outcome, pace=pace, stopped_by=stopped_by)
+    facts = facts_of(deployment, outcome, pace=pace, stopped_by=stopped_by)
+    problems = failed.problems if failed else ()
+    failures = tuple(f"{problem.where}: {problem.text}" for problem in problems)
+    return replace(facts, media_ns=watch.media.of(facts.events), failures=failures), failed
 
 
 class Watch:
@@ -109,6 +134,7 @@ class Watch:
         self._screen = screen
         self._pace = pace
         self._news: deque[SessionEvent] = deque()
+        self.media = MediaTimes()
         self._asked: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -128,6 +154,7 @@ class Watch:
 
         def on_session(session: Session) -> None:
             nonlocal showing
+            session.observe(partial(self.media.note, session))
             session.observe(self._news.append)  # a deque, because actors call it on their threads
             showing = asyncio.ensure_future(self._show(session))
 
@@ -173,6 +200,7 @@ def facts_of(deployment: Deployment, outcome: Outcome, *, pace: Pace, stopped_by
         streams=_measured(stream_facts(report.snapshot), outcome.recordings),
         processors=processor_facts(report.snapshot),
         events=tuple(report.events),
+        media_ns=(0,) * len(report.events),
         verdicts=tuple(report.verdicts),
         leftovers=_left_over(report),
         unplayed=outcome.unplayed,
@@ -212,13 +240,13 @@ def _belongs(recording: Recording, stream: StreamFacts) -> bool:
     ) and stream.room in recording.rooms
 
 
-def _print(facts: RunFacts, options: RunOptions) -> None:
-    if options.json:
+def _print(facts: RunFacts, *, as_json: bool, page: Path | None) -> None:
+    if as_json:
         sys.stdout.write(report_json(facts))
         return
     console = Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = PIPED_COLUMNS
     console.print(EndReport(facts))
-    if options.out:
-        console.print(f"report: {Path(options.out) / HTML_NAME}", soft_wrap=True, highlight=False)
+    if page:
+        console.print(f"report: {page}", soft_wrap=True, highlight=False)

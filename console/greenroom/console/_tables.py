@@ -37,8 +37,11 @@ class EndReport:
             yield Text(f"left over: {leftover}", style=TERMINAL_STYLES[Tone.BAD])
         for fault in facts.unplayed:
             yield Text(
-                f"not rehearsed, nothing called the processor: {fault}", style=TERMINAL_STYLES[Tone.CARE]
+                f"a fault of the script did not happen, nothing called its processor any more: {fault}",
+                style=TERMINAL_STYLES[Tone.CARE],
             )
+        for failure in facts.failures:
+            yield Text(f"failed: {failure}", style=TERMINAL_STYLES[Tone.BAD])
         yield summary(facts)
 
 

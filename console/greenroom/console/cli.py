@@ -81,7 +81,9 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--fast", action="store_true", help="as fast as the machine goes, instead of in real time"
     )
-    run.add_argument("--out", metavar="DIR", help="write the audio, report.json and report.html there")
+    run.add_argument(
+        "--out", metavar="DIR", type=_folder, help="write the audio, report.json and report.html there"
+    )
     run.add_argument(
         "--json", action="store_true", help="print the report as JSON on stdout, and nothing else there"
     )
@@ -114,6 +116,13 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, like 5 or 2.5")
     return value
+
+
+def _folder(text: str) -> str:
+    # What is left of an unset shell variable would mean the current folder.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("names no folder; for the current one say --out .")
+    return text
 
 
 class _PrintVersion(argparse.Action):

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 from collections.abc import Generator
 from os import PathLike
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 FORMATS: Final = {".wav": "WAV", ".flac": "FLAC"}
 SILENCE_FRAMES: Final = 1 << 16
+FULL_BYTES: Final = 64 * 1024
+"""A disk with less room than that is full: the last blocks are often out of reach."""
 
 
 class FileSink:
@@ -157,12 +160,18 @@ class FileSink:
         except ValueError:
             raise
         except (OSError, RuntimeError, AssertionError) as error:
+            full = self._disk_is_full()  # looked at before the file is removed, which makes room again
             self.abort()
-            # soundfile asserts that all samples were written; what it means is a full disk.
+            # soundfile asserts that all samples were written, and libsndfile says "System error": a full disk.
             text = getattr(error, "strerror", None) or str(error) or "not everything could be written"
-            raise OutputFailed(
-                self.path, f"cannot be written: {text.rstrip('.')}; nothing was kept"
-            ) from error
+            text = "the disk is full" if full else text.rstrip(".")
+            raise OutputFailed(self.path, f"cannot be written: {text}; nothing of it was kept") from error
+
+    def _disk_is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self.path.parent).free < FULL_BYTES
+        except OSError:
+            return False
 
 
 def check_output_folder(path: str | PathLike[str]) -> Path:
@@ -181,6 +190,8 @@ def check_output_folder(path: str | PathLike[str]) -> Path:
         raise OutputFailed(path, "is a file; name a folder for the output") from error
     except NotADirectoryError as error:
         raise OutputFailed(path, "leads through a file; name another folder for the output") from error
+    except FileNotFoundError as error:
+        raise OutputFailed(path, "cannot be made there; name another folder for the output") from error
     except OSError as error:
         with contextlib.suppress(OSError):
             trial.unlink()
