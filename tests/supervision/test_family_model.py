@@ -339,9 +339,11 @@ class Chaos:
                 self.may_be_down |= {child.id for child in self.family} - known
                 self.may_be_down |= set(order)
             else:
+                before = {child.id for child in self.family if child.status is ChildStatus.RESTARTING}
                 decisions = getattr(self.family, kind)(name)
-                if kind == "stop":
-                    self.may_be_down.add(name)
+                if kind == "stop":  # of one whose start is under way it ends the attempt for the others too
+                    after = {child.id for child in self.family if child.status is ChildStatus.STOPPED}
+                    self.may_be_down |= {name} | (before & after)
                 self.perform(decisions)
         except SupervisionError:
             pass

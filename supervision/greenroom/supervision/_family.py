@@ -124,7 +124,10 @@ class Family:
             if group is not None and child is group.origin:
                 self._group = None
             return (CancelStart(child_id), *self._down(child))
-        if group is not None and group.phase is not Phase.WAITING:
+        if group is not None and group.phase is Phase.STARTING and child.is_under_way:
+            group.abandon()
+            self._group = None
+        elif group is not None and group.phase is not Phase.WAITING:
             group.leave(child)
         if child.status is ChildStatus.STOPPING:
             return ()

@@ -5,7 +5,8 @@ Laws:
       starts them in order, each after the one before has acknowledged;
     - it starts all members that are down then, those included that were stopped before it began (OTP: the same);
     - what happens to a member while the group is being stopped is not counted, and nobody is restarted for it;
-    - a member that is stopped by an admin call leaves the group, which goes on without it;
+    - a member that is stopped by an admin call leaves the group, which goes on without it; but if its own start is
+      under way the attempt ends there, and those whose turn has not come stay down (OTP: the same);
     - a start that an admin call began is waited for, not cut short: whoever asked for it gets its answer.
 """
 
@@ -55,6 +56,12 @@ class Group:
     def leave(self, child: Child) -> None:
         """Go on without ``child``."""
         self._members.pop(child.id, None)
+
+    def abandon(self) -> None:
+        """Leave those down whose turn has not come."""
+        for member in self._members.values():
+            if member.status is ChildStatus.RESTARTING and member.attempt is Attempt.PARKED:
+                member.status = ChildStatus.STOPPED
 
     def due(self) -> Decisions:
         """Hear that the back-off is over. Who was started meanwhile is stopped again."""

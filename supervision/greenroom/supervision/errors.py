@@ -15,6 +15,8 @@ import pykka
 
 SHOWN_NAMES: Final = 10
 """How many known names an error lists; the attribute has all of them."""
+COMPARED_NAMES: Final = 1000
+"""Among how many known names the nearest one is looked for, so that an error in a large family costs little."""
 
 
 class SupervisionError(Exception):
@@ -166,7 +168,7 @@ class ChildNotFound(SupervisionError, LookupError):
     def __init__(self, child: str, known: Iterable[str] = ()) -> None:
         self.child = child
         self.known = tuple(known)
-        self.nearest = next(iter(difflib.get_close_matches(child, self.known, n=1)), None)
+        self.nearest = next(iter(difflib.get_close_matches(child, self.known[:COMPARED_NAMES], n=1)), None)
         super().__init__(f"no child {child!r}; {self._hint()}")
 
     def _hint(self) -> str:

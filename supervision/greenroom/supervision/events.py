@@ -30,7 +30,7 @@ class ActorEnded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActorCrashedEvent:
-    """An error ended an incarnation; ``error`` is its type and text."""
+    """An error ended an incarnation; ``error`` is its type: its text may hold a secret."""
 
     path: str
     incarnation: int
