@@ -4,6 +4,8 @@ Both sides are measured in small parts by turns, on the threads that sessions us
 what counts is the quietest round, because a machine that is busy with others makes everything twice as slow.
 """
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -198,23 +200,47 @@ def beside(here: Part, there: Part, count: int) -> tuple[float, float]:
     return min(rounds, key=sum)
 
 
+@contextmanager
+def one_core() -> Generator[None]:
+    """Keep this thread, and those that it starts, on one core where the system allows it.
+
+    On two cores a hand-off takes ten times as long whenever the other one has to be woken, which hides what is compared.
+    """
+    if sys.platform != "linux":
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@contextmanager
+def threads() -> Generator[tuple[Runtime, Executor]]:
+    """A runtime and the thread of a worker."""
+    runtime = ThreadRuntime()
+    worker = runtime.executor(Dispatcher.PINNED, "bench")
+    try:
+        yield runtime, worker
+    finally:
+        worker.close()
+        runtime.close()
+
+
 def rows() -> list[Row]:
     """Measure, all in one run."""
     given = frames(BURST)
     few = given[:HANDOFFS]
-    runtime = ThreadRuntime()
-    worker = runtime.executor(Dispatcher.PINNED, "bench")
-    try:
+    with threads() as (runtime, worker):
         quiet = partial(beside, there=direct(given), count=BURST)
         above = [
             _above("inline lane, per frame", *quiet(inline(given, runtime, worker)), 600),
             _above("thread lane, busy, per frame", *quiet(busy(given, runtime, worker)), 2_000),
         ]
-        with handoff(few) as bare:
-            here, there = beside(single(few, runtime, worker), bare, HANDOFFS)
-    finally:
-        worker.close()
-        runtime.close()
+    with one_core(), threads() as (runtime, worker), handoff(few) as bare:
+        here, there = beside(single(few, runtime, worker), bare, HANDOFFS)
     return [
         *above,
         Row(
