@@ -60,7 +60,7 @@ def test_any_other_error_is_a_crash_and_the_asker_gets_the_cause(system: ActorSy
     (ended,) = seen.of(ActorEnded)
     assert isinstance(ended.cause, Crashed)
     assert ended.cause.exception is caught.value.cause
-    assert [event.error for event in seen.of(ActorCrashedEvent)] == ["TypeError: negative"]
+    assert [event.error for event in seen.of(ActorCrashedEvent)] == ["TypeError"]
 
 
 def test_a_message_that_was_told_crashes_like_one_that_was_asked(system: ActorSystem) -> None:

@@ -17,6 +17,8 @@ TEXT_CHARACTERS: Final = 300
 """How much of a foreign error's text is kept."""
 SERIALS: Final = 10_000
 """Of how many processor names the last number is remembered."""
+TOKENS: Final = 2_000
+"""How many tokens, the newest ones, are kept out of every text."""
 PAST_RECORDS: Final = 5_000
 """How many processors and streams that are gone are remembered."""
 
@@ -60,7 +62,7 @@ class Env:
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
         self.emitted = 0
         self.observers: tuple[Callable[[SessionEvent], None], ...] = ()
-        self.tokens: set[str] = set()
+        self.tokens: OrderedDict[str, None] = OrderedDict()
         self.asked = 0
         self.answered = 0
         self.closing = False
@@ -79,8 +81,8 @@ class Env:
         for observer in self.observers:
             try:
                 observer(event)
-            except Exception:  # noqa: BLE001 - an observer is a guest
-                self._log.exception("observer.failed", kind=kind.value)
+            except Exception as error:  # noqa: BLE001 - an observer is a guest
+                self._log.error("observer.failed", kind=kind.value, error=type(error).__name__)
 
     def remember_processor(self, book: ProcessorBook) -> None:
         """Keep the record of one that is gone; forget the oldest, unless something of it is still open."""
@@ -101,13 +103,15 @@ class Env:
     def know(self, credentials: Credentials | None) -> Credentials | None:
         """Remember a token, so that it can be kept out of every text; return the credentials."""
         if credentials is not None and credentials.token.reveal():
-            self.tokens.add(credentials.token.reveal())
+            self.tokens[credentials.token.reveal()] = None
+            if len(self.tokens) > TOKENS:
+                self.tokens.popitem(last=False)
         return credentials
 
     def told(self, error: BaseException) -> str:
         """Return an error as text without any token: foreign code may have put one in."""
         text = f"{type(error).__name__}: {error}"
-        for token in tuple(self.tokens):
+        for token in self.tokens.copy():
             text = text.replace(token, MASK)
         return text[:TEXT_CHARACTERS]
 

@@ -142,7 +142,8 @@ class TrackActor(Supervisor):
             reply.try_set(started.outcome().ref)
             return
         close_stream(self._env, self._state, stream)
-        reply.try_fail(StreamFailed(f"{self._state.path}/stream:{stream.name}", error.__cause__ or error))
+        cause = error.__cause__ or error
+        reply.try_fail(StreamFailed(f"{self._state.path}/stream:{stream.name}", cause, self._env.told(cause)))
 
     def _tell_streams(self) -> None:
         for ref in self._refs.values():

@@ -103,12 +103,17 @@ class StreamFailed(SessionError, RuntimeError):
     Attributes:
         stream: its path.
         cause: the error; also the ``__cause__``.
+
+    Args:
+        stream: its path.
+        cause: the error. Its own text is not shown, as it may hold a secret.
+        told: what to show of it, if more than its type.
     """
 
-    def __init__(self, stream: str, cause: BaseException) -> None:
+    def __init__(self, stream: str, cause: BaseException, told: str = "") -> None:
         self.stream = stream
         self.cause = cause
-        super().__init__(f"{stream} failed: {cause}")
+        super().__init__(f"{stream} failed: {told or type(cause).__name__}")
         self.__cause__ = cause
 
 

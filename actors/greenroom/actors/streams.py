@@ -56,9 +56,7 @@ class Stream(AsyncIterator[Frame]):
         """
         if self._iterator is None:
             if self._state.sink is not None:
-                raise StreamFailed(
-                    self.name, TypeError("a sink takes its frames; it cannot be iterated as well")
-                )
+                raise self._failed(TypeError("a sink takes its frames; it cannot be iterated as well"))
             runtime = self._track._session.alive().runtime
             output = self._state.output
             self._iterator = (
@@ -69,7 +67,7 @@ class Stream(AsyncIterator[Frame]):
         except StopAsyncIteration:
             raise
         except Exception as error:
-            raise StreamFailed(self.name, error) from error
+            raise self._failed(error) from error
 
     async def aclose(self) -> None:
         """End the stream now; what is inside is dropped and counted. Idempotent."""
@@ -103,7 +101,11 @@ class Stream(AsyncIterator[Frame]):
         await self._state.done
         await self._state.written
         if self._state.error is not None:
-            raise StreamFailed(self.name, self._state.error)
+            raise self._failed(self._state.error)
+
+    def _failed(self, error: BaseException) -> StreamFailed:
+        told = self._track._session.record().told(error)
+        return StreamFailed(f"{self._track._state.path}/stream:{self.name}", error, told)
 
     def snapshot(self) -> StreamSnapshot:
         """Return its counts."""

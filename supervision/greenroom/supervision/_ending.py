@@ -184,8 +184,8 @@ class Ending(Place):
         if ending:
             return
         if self.system.observers:
-            text = f"{type(error).__name__}: {error}"
-            self.system.emit(ActorCrashedEvent(path=self.path, incarnation=life.number, error=text))
+            kind = type(error).__name__  # its text may hold a secret
+            self.system.emit(ActorCrashedEvent(path=self.path, incarnation=life.number, error=kind))
         if life.actor is not None:
             try:
                 life.actor.on_failure(type(error), error, error.__traceback__)

@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
-from greenroom.supervision._log import get_logger
+from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._threads import current, new_lock, wait_on_thread
 from greenroom.supervision.errors import AskTimeout, BlockingInHandler
 
@@ -108,8 +108,13 @@ class Future(pykka.Future[T], Generic[T]):
                 return
             try:
                 callback(self)
-            except Exception:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
-                get_logger().exception("future.callback_failed", asked=self.asked)
+            except Exception as error:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
+                get_logger().error(
+                    "future.callback_failed",
+                    asked=self.asked,
+                    error=type(error).__name__,
+                    frames=outline(error),
+                )
 
     def outcome(self) -> T:
         """Return the answer, or raise its error; it must be complete."""

@@ -42,4 +42,25 @@ def get_logger(**context: object) -> Any:
 def log_bug(event: str, error: BaseException) -> None:
     """Log what should not have happened; the host's log handlers may fail themselves."""
     with suppress(Exception):
-        get_logger().error(event, traceback="".join(traceback.format_exception(error)))
+        get_logger().error(event, error=type(error).__name__, frames=outline(error))
+
+
+def outline(error: BaseException | None) -> str:
+    """Return where an error and its causes came from: types and frames, never a text, which may hold a secret.
+
+    >>> try: {}["sekrit"]
+    ... except KeyError as error: print(outline(error))
+    KeyError
+      <doctest greenroom.supervision._log.outline[0]>:1 in <module>
+    """
+    lines: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        lines.append(type(error).__name__)
+        lines += [
+            f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_name}"
+            for frame, line in traceback.walk_tb(error.__traceback__)
+        ]
+        error = error.__cause__ or error.__context__
+    return "\n".join(lines)

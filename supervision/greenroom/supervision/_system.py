@@ -9,7 +9,7 @@ from typing import Any, Final, Self, TypeVar
 from greenroom.supervision._actor import SHUTDOWN_NS, START_NS, Actor, make_cell
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
-from greenroom.supervision._log import get_logger
+from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
@@ -134,8 +134,13 @@ class ActorSystem:
         for observer in self.observers:
             try:
                 observer(event)
-            except Exception:  # noqa: BLE001 - an observer is a guest
-                get_logger().exception("observer.failed", event_kind=type(event).__name__)
+            except Exception as error:  # noqa: BLE001 - an observer is a guest
+                get_logger().error(
+                    "observer.failed",
+                    event_kind=type(event).__name__,
+                    error=type(error).__name__,
+                    frames=outline(error),
+                )
 
     def dead_letter(self, cell: Cell, item: Any, why: str) -> None:
         """Count a message that nobody will handle."""
@@ -149,7 +154,7 @@ class ActorSystem:
         log = get_logger(actor=cell.path, incarnation=cell.incarnation)
         with suppress(Exception):  # the host's log handlers are guests as well
             log.warning("actor.crashed", error=type(error).__name__)
-            log.debug("actor.crash_traceback", exc_info=error)
+            log.debug("actor.crash_frames", error=type(error).__name__, frames=outline(error))
 
     def stop(self, timeout_ns: int | None = None) -> bool:
         """Stop all roots, newest first, each within its shutdown budget; true when none is left.
