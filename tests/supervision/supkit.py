@@ -68,6 +68,11 @@ def end(ref: ActorRef[Any], how: str = "abnormal") -> None:
         ref.tell(ENDS[how])
 
 
+def act(ref: ActorRef[Any], hook: Hook) -> Any:
+    """Have an actor do something, and return what that gives."""
+    return ref.ask(hook, timeout=PATIENCE_S)
+
+
 class Flaky:
     """A start that can be told to fail: give it as ``on_start``."""
 
