@@ -49,10 +49,13 @@ class Instance:
 class ProcessorBook:
     """The record of one ProcessorActor. Its actor writes it; `opened` and `closed` also its workers' threads."""
 
-    def __init__(self, name: str, spec: ProcessorSpec, lock: Any, gate: Any, emit: Callable[..., None]
+    def __init__(
+        self, name: str, spec: ProcessorSpec, lock: Any, gate: Any, emit: Callable[..., None]
     ) -> None:
         self.name = name
-        self.spec = spec
+        self.budget = (spec.intensity, spec.period_ns)
+        self._spec: ProcessorSpec | None = spec
+        self._sealed: ProcessorSnapshot | None = None
         self.state = ProcessorState.BUILDING
         self.opened = 0
         self.closed = 0
@@ -66,6 +69,7 @@ class ProcessorBook:
         self.host: Host | None = None
         self.actor: ActorRef[Any] | None = None
         self.hung = False
+        self.left = False
         self._instances: dict[int, Instance] = {}
         self._waiting: list[Future[None]] = []
         self._installed: Instance | None = None
@@ -100,6 +104,8 @@ class ProcessorBook:
         self._emit(EventKind.PROCESSOR_CLOSED, self.subject, instance=self.closed, **details)
         for future in waiting:
             future.try_set(None)
+        if self.left:
+            self.seal()
 
     def install(self, instance: Instance, executor: Executor) -> int:
         """Let frames through an instance; return the epoch's number. On its worker's thread."""
@@ -139,18 +145,32 @@ class ProcessorBook:
         """Whether nothing of it is open: it can be forgotten."""
         return self.opened == self.closed and self.leases_granted == self.leases_ended and not self.leases
 
+    def seal(self) -> None:
+        """Let go of what it was built from, its host and its actor, once nothing of it can change any more.
+
+        A processor that was given as an instance is free then, and with it its memory.
+        """
+        if self.settled and self.state is ProcessorState.CLOSED:
+            self._sealed = self.snapshot()
+            self._spec = self._installed = self.host = self.actor = None
+
     def fault_counts(self) -> Mapping[Any, int]:
         """Return how many frames did not come out processed, by reason."""
-        return {} if self.host is None else self.host.counts()
+        host = self.host
+        return {} if host is None else host.counts()
 
     def snapshot(self) -> ProcessorSnapshot:
         """Return it as a frozen record."""
+        spec = self._spec
+        if self._sealed is not None or spec is None:
+            assert self._sealed is not None
+            return self._sealed
         return ProcessorSnapshot(
             name=self.name,
-            spec=self.spec.name,
+            spec=spec.name,
             state=self.state,
-            placement=self.spec.placement,
-            on_fault=self.spec.on_fault,
+            placement=spec.placement,
+            on_fault=spec.on_fault,
             opened=self.opened,
             closed=self.closed,
             restarts=self.restarts,

@@ -121,26 +121,52 @@ class StreamState:
     error: BaseException | None = None
     actor: "ActorRef[Any] | None" = None
 
+    def snapshot(self, path: str) -> StreamSnapshot:
+        """Return it as a frozen record."""
+        return _stream_snapshot(path, self.pipeline_names, self.meter, self.done)
+
+    def past(self, path: str) -> "PastStream":
+        """Return what is remembered of it, and let go of its actors, lanes and steps."""
+        self.actor = self.drained = None
+        self.steps = ()
+        self.meter.on_gone = None
+        return PastStream(path, self.pipeline_names, self.meter, self.output, self.done)
+
+
+@dataclass(slots=True)
+class PastStream:
+    """What is remembered of a stream that is gone. Somebody may still read what is in its output."""
+
+    path: str
+    pipeline_names: tuple[str, ...]
+    meter: StreamMeter
+    output: Output
+    done: "Future[None]"
+
     @property
     def balanced(self) -> bool:
         """Whether each frame that went in has come out, or was counted as dropped."""
-        meter = self.meter
-        return meter.frames_in == meter.frames_out + sum(meter.dropped_by_reason().values())
+        return self.meter.in_flight == 0
 
-    def snapshot(self, path: str) -> StreamSnapshot:
+    def snapshot(self) -> StreamSnapshot:
         """Return it as a frozen record."""
-        meter = self.meter
-        return StreamSnapshot(
-            name=path,
-            pipeline=self.pipeline_names,
-            frames_in=meter.frames_in,
-            frames_out=meter.frames_out,
-            in_flight=meter.in_flight,
-            bypassed=dict(meter.bypassed_by_reason()),
-            dropped=dict(meter.dropped_by_reason()),
-            latency=meter.latency(),
-            ended=self.done.done(),
-        )
+        return _stream_snapshot(self.path, self.pipeline_names, self.meter, self.done)
+
+
+def _stream_snapshot(
+    path: str, names: tuple[str, ...], meter: StreamMeter, done: "Future[None]"
+) -> StreamSnapshot:
+    return StreamSnapshot(
+        name=path,
+        pipeline=names,
+        frames_in=meter.frames_in,
+        frames_out=meter.frames_out,
+        in_flight=meter.in_flight,
+        bypassed=dict(meter.bypassed_by_reason()),
+        dropped=dict(meter.dropped_by_reason()),
+        latency=meter.latency(),
+        ended=done.done(),
+    )
 
 
 @dataclass(slots=True)

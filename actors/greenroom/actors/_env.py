@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from greenroom.actors._books import ProcessorBook
-from greenroom.actors._desired import Granted, RoomState, StreamState
+from greenroom.actors._desired import Granted, PastStream, RoomState, StreamState
 from greenroom.actors._pacer import Pacer
 from greenroom.actors.context import MASK, Credentials
 from greenroom.actors.processors import ProcessorSpec
@@ -58,7 +58,7 @@ class Env:
         self.leaving: dict[ProcessorBook, None] = {}
         self.holds: dict[Granted, None] = {}
         self.past_processors: deque[ProcessorBook] = deque()
-        self.past_streams: deque[tuple[StreamState, str]] = deque()
+        self.past_streams: deque[PastStream] = deque()
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
         self.emitted = 0
         self.observers: tuple[Callable[[SessionEvent], None], ...] = ()
@@ -93,12 +93,12 @@ class Env:
                 self.past_processors.append(oldest)
 
     def remember_stream(self, stream: StreamState, path: str) -> None:
-        """Keep the record of one that is gone; forget the oldest."""
-        self.past_streams.append((stream, path))
+        """Keep the record of one that is gone; forget the oldest, unless frames of it are still inside."""
+        self.past_streams.append(stream.past(path))
         if len(self.past_streams) > PAST_RECORDS:
-            oldest, where = self.past_streams.popleft()
+            oldest = self.past_streams.popleft()
             if not oldest.balanced and len(self.past_streams) < 2 * PAST_RECORDS:
-                self.past_streams.append((oldest, where))
+                self.past_streams.append(oldest)
 
     def know(self, credentials: Credentials | None) -> Credentials | None:
         """Remember a token, so that it can be kept out of every text; return the credentials."""

@@ -415,6 +415,8 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
 
 def _left(env: Env, book: ProcessorBook) -> None:
     env.leaving.pop(book, None)
+    book.left = True
+    book.seal()
 
 
 def _shown(context: Context) -> str:

@@ -214,7 +214,7 @@ class Track:
     @property
     def streams(self) -> Mapping[str, "Stream"]:
         """The streams that are open and whose handles somebody has, by name."""
-        return dict(self._streams)
+        return {name: each for name, each in self._streams.items() if not each.over}
 
     async def open_stream(
         self, processors: Sequence[Any] = (), *, sink: Sink | None = None, name: str | None = None

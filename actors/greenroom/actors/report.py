@@ -62,7 +62,7 @@ def snapshot_of(env: Env) -> SessionSnapshot:
         rooms=tuple(room.snapshot() for room in env.rooms.copy().values()),
         processors=tuple(book.snapshot() for book in env.processors.copy().values()),
         past_processors=tuple(book.snapshot() for book in env.past_processors.copy()),
-        past_streams=tuple(stream.snapshot(path) for stream, path in env.past_streams.copy()),
+        past_streams=tuple(stream.snapshot() for stream in env.past_streams.copy()),
         zombies=tuple(env.runtime.zombie_stacks()),
     )
 
@@ -97,5 +97,5 @@ def report_of(env: Env, system: ActorSystem, remains: Leftovers) -> SessionRepor
         dead_letters=system.dead_letters,
         secrets_shown=tuple("***" for token in env.tokens if token in text),
         events_forgotten=env.emitted - len(events),
-        intensities={book.name: (book.spec.intensity, book.spec.period_ns) for book in books},
+        intensities={book.name: book.budget for book in books},
     )

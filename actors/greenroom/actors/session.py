@@ -186,7 +186,7 @@ class Session:
         late = tuple(system.paths())
         for room in env.rooms.copy().values():
             close_room(env, room)
-        for stream, _ in env.past_streams.copy():
+        for stream in env.past_streams.copy():
             stream.output.close()  # what nobody has read by now is counted as dropped
         # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
         await self._within([book.all_closed() for book in env.past_processors], deadline_ns)

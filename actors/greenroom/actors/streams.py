@@ -82,6 +82,11 @@ class Stream(AsyncIterator[Frame]):
         await self._state.gone
 
     @property
+    def over(self) -> bool:
+        """Whether nothing of it is left but what was not read."""
+        return self._state.gone.done()
+
+    @property
     def ref(self) -> ActorRef[Any]:
         """The StreamActor's ref.
 
@@ -221,8 +226,9 @@ def end_stream(state: StreamState, *, discard: bool) -> None:
 
 
 def _forget(state: StreamState) -> None:
-    """Close a stream whose handle was collected."""
+    """Close a stream whose handle was collected; what nobody has read is counted as dropped."""
     end_stream(state, discard=True)
+    state.output.close()
 
 
 def _reached(reached: Future[None]) -> None:
