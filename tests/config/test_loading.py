@@ -401,7 +401,7 @@ def test_a_syntax_error_at_the_end_has_a_place_too() -> None:
         (b"a = " + b"[" * 100_000, "nested too deeply"),
         (b"a = " + b"9" * 5_000, "not TOML that can be read"),
         (b"#" * (4 * 1024 * 1024 + 1), "larger than"),
-        (b"", "rooms: is missing. The rooms, by name."),
+        (b"", "rooms: is missing; a deployment has a [rooms.NAME] at least."),
         (b"rooms = {}", "at least 1 item"),
     ],
 )
@@ -421,6 +421,13 @@ def test_a_byte_order_mark_does_no_harm(tmp_path: Path) -> None:
     assert load(path).name == "small"
 
 
+def test_a_folder_does_not_hide_a_shipped_deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After ``run demo --out demo`` the demo can still be run."""
+    (tmp_path / "demo").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load("demo").name == "demo"
+
+
 def test_missing_files_and_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
     """A path suggests its neighbours, a name the shipped deployments."""
     (tmp_path / "lobby.toml").write_text(SMALL, "utf8")
@@ -428,7 +435,10 @@ def test_missing_files_and_names_are_refused_with_the_nearest(tmp_path: Path) ->
         (tmp_path / "loby.toml", "no such file; did you mean 'lobby.toml'?"),
         (tmp_path / "none" / "a.toml", "nor is there a folder"),
         ("dmo", "no shipped deployment 'dmo'; did you mean 'demo'?"),
-        (tmp_path, "cannot be read"),
+        (tmp_path / "lobby.tml", "did you mean 'lobby.toml'?"),
+        (str(tmp_path / "lobby.tml"), "did you mean 'lobby.toml'?"),
+        (tmp_path, "is a folder; name a deployment file in it, like lobby.toml"),
+        ("", "names no file"),
         ("a\0b.toml", "no such file"),
         ("x" * 5000 + ".toml", "no such file"),
     ):

@@ -64,6 +64,16 @@ def test_the_version_is_printed(capsys: Capture) -> None:
     assert capsys.readouterr().out.startswith("greenroom ")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-"])
+def test_a_stream_that_the_shell_has_closed_is_no_error(closed: str) -> None:
+    """What would go there goes nowhere; the code is the same."""
+    command = f'"{sys.executable}" -m greenroom.console {{}} {closed}'
+    env = {"PYTHONPATH": ":".join(p for p in sys.path if p)}
+    assert subprocess.run(command.format("schema"), shell=True, env=env, check=False).returncode == 0  # noqa: S602
+    refused = subprocess.run(command.format("check nowhere.toml"), shell=True, env=env, check=False)  # noqa: S602
+    assert refused.returncode == 2
+
+
 def test_help_is_quick() -> None:
     """Asking for help loads neither numpy nor rich nor pydantic."""
     program = (

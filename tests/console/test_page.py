@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from tests.console.samples import BROKEN, SECOND, sample_facts
 
-from greenroom.console import _audio, _report
+from greenroom.console import _audio, _page, _report
 from greenroom.console._facts import StreamAudio
 from greenroom.console._page import report_html
 from greenroom.console._report import SCHEMA, report, report_json
@@ -98,6 +98,18 @@ def test_long_audio_is_not_packed_into_the_page(audio: StreamAudio, monkeypatch:
     page = report_html(sample_facts(audio=audio))
     assert "<audio" not in page
     assert "listen to" in page
+
+
+def test_a_page_of_many_streams_pictures_those_with_most_to_tell(
+    audio: StreamAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred streams do not make a page of a hundred pictures; the one that lost frames is among those shown."""
+    monkeypatch.setattr(_page, "MOST_PICTURED", 1)
+    page = report_html(sample_facts(audio=audio))
+    assert page.count("data:image/png") == 2
+    assert "Only the 1 with most to tell" in page
+    cards = page[page.index("Tracks, before and after") :]
+    assert cards.index("lobby / ben") < cards.index("data:image/png") < cards.index("studio / carla-with")
 
 
 def test_audio_that_is_gone_is_said_to_be_missing(tmp_path: Path) -> None:

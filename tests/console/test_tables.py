@@ -55,6 +55,12 @@ def test_a_broken_law_says_what_was_found() -> None:
     assert "7 frames are nowhere" in row
 
 
+def test_what_was_found_is_never_squeezed_into_a_column_of_letters() -> None:
+    """Where there is little room it stands beside broken laws alone, and wide enough to be read."""
+    assert not any("found" in line for line in drawn(EndReport(sample_facts()), 60))
+    assert any("frames are nowhere" in line for line in drawn(EndReport(sample_facts(verdicts=BROKEN)), 60))
+
+
 def test_leftovers_are_listed() -> None:
     """What should be gone and is not is named."""
     facts = replace(sample_facts(), leftovers=("thread worker-3",))

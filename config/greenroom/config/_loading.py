@@ -89,11 +89,18 @@ def _locate(path_or_name: str | Path) -> Path:
     """Return the file that is meant."""
     path = Path(path_or_name).expanduser()
     text = str(path_or_name)
-    if _is(path, "exists"):
+    if not text:
+        raise _whole("''", "names no file; name a deployment file, or a shipped deployment: demo")
+    folder = _is(path, "is_dir")
+    if _is(path, "exists") and not folder:
         return path
-    if isinstance(path_or_name, str) and path.suffix != ".toml" and path.name == text:
-        if text in shipped_names():
-            return shipped_file(text)
+    # A folder does not hide a shipped deployment of its name: people write `run demo --out demo` twice.
+    bare = isinstance(path_or_name, str) and not path.suffix and path.name == text
+    if bare and text in shipped_names():
+        return shipped_file(text)
+    if folder:
+        raise _whole(text, "is a folder; name a deployment file in it" + _inside(path))
+    if bare:
         raise _whole(text, "no such file, and " + unknown("shipped deployment", text, shipped_names()))
     raise _whole(text, "no such file" + _neighbours(path))
 
@@ -104,6 +111,11 @@ def _is(path: Path, question: str) -> bool:
         return bool(getattr(path, question)())
     except (OSError, ValueError):
         return False
+
+
+def _inside(folder: Path) -> str:
+    names = sorted(path.name for path in folder.glob("*.toml"))[:5]
+    return f", like {', '.join(names)}" if names else ""
 
 
 def _neighbours(path: Path) -> str:

@@ -24,7 +24,6 @@ _WORDS: Final = {
     "Input should be": "must be",
     "greater than or equal to": "at least",
     "less than or equal to": "at most",
-    "a valid dictionary or instance of": "a table like",
     "a valid dictionary": "a table",
     "a valid string": "text in quotes",
     "a valid tuple": "a list",
@@ -33,6 +32,7 @@ _WORDS: Final = {
     "a valid boolean": "true or false",
 }
 """What pydantic says, and what a TOML file is made of."""
+_INSTANCE: Final = re.compile(r" or instance of \w+")
 _INLINE: Final = (
     "a secret does not belong into this file. Put it into an environment variable and its name here: "
     'token_env = "GREENROOM_TOKEN"; or into a file: token_file = "room.token"'
@@ -76,6 +76,8 @@ def _text(detail: ErrorDetails, path: KeyPath, data: Mapping[str, Any], schema: 
     match detail["type"], detail.get("ctx", {}):
         case "extra_forbidden", _:
             text = _unknown_key(path, data, schema)
+        case "missing", _ if path == ("rooms",):
+            text = "is missing; a deployment has a [rooms.NAME] at least. `greenroom init` writes a file to start from"
         case "missing", _:
             text = "is missing. " + _described(path, data, schema)
         case "union_tag_not_found", _:
@@ -92,6 +94,7 @@ def _text(detail: ErrorDetails, path: KeyPath, data: Mapping[str, Any], schema: 
 
 
 def _reworded(text: str) -> str:
+    text = _INSTANCE.sub("", text)
     for theirs, ours in _WORDS.items():
         text = text.replace(theirs, ours)
     return f"{text[:1].lower()}{text[1:]}"

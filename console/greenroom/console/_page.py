@@ -8,7 +8,7 @@ from typing import Final
 
 from greenroom.actors import Pace, Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, SessionEvent
-from greenroom.console._facts import RunFacts
+from greenroom.console._facts import RunFacts, StreamFacts
 from greenroom.console._page_streams import colour_scale, figures, stream_card
 from greenroom.console._timeline import lanes
 from greenroom.console._timeline_svg import legend_mark, timeline_svg
@@ -17,6 +17,9 @@ from greenroom.console._words import NOTHING, count, decibels, details, seconds,
 
 # Browsers then refuse to load anything from anywhere, should something ever slip into the page.
 _POLICY: Final = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+
+MOST_PICTURED: Final = 24
+"""How many streams have pictures and players, which are some 300 kB for 20 seconds."""
 
 _STATE_LEGEND: Final = (
     ("s-open", "room open"),
@@ -139,10 +142,22 @@ def _timeline(facts: RunFacts) -> str:
 
 def _streams(facts: RunFacts) -> str:
     figure = figures()
-    cards = "\n".join(stream_card(stream, figure) for stream in facts.streams)
+    told = sorted(facts.streams, key=_interest)[:MOST_PICTURED]
+    cards = "\n".join(
+        stream_card(stream if stream in told else replace(stream, audio=None), figure)
+        for stream in facts.streams
+    )
+    more = len(facts.streams) - len(told)
+    left_out = f"Only the {MOST_PICTURED} with most to tell have pictures and sound here." if more else ""
     return f"""<section aria-labelledby="h-tracks"><h2 id="h-tracks">Tracks, before and after</h2>
-<p class="hint">Spectrograms: time to the right, frequency upwards in kHz. Click on one to listen from there. {colour_scale()}</p>
+<p class="hint">Spectrograms: time to the right, frequency upwards in kHz. Click on one to listen from there. {left_out} {colour_scale()}</p>
 {cards or '<p class="soft">No stream was opened.</p>'}</section>"""
+
+
+def _interest(stream: StreamFacts) -> tuple[int, float]:
+    """Sort first what lost or bypassed most, then what got least better."""
+    troubled = sum(stream.dropped.values()) + sum(stream.bypassed.values()) + stream.frames_lost
+    return -troubled, stream.noise.reduction_db if stream.noise else float("inf")
 
 
 def _processors(processors: Sequence[ProcessorSnapshot]) -> str:

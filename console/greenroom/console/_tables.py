@@ -15,6 +15,7 @@ from greenroom.console._view import WIDE
 from greenroom.console._words import NOTHING, count, decibels, milliseconds, seconds, tally
 
 WIDEST_NAME: Final = 44
+NARROWEST_FINDING: Final = 20
 
 
 class EndReport:
@@ -103,22 +104,19 @@ def processors_table(processors: Sequence[ProcessorSnapshot], *, wide: bool) -> 
 
 
 def verdicts_table(verdicts: Sequence[Verdict], *, wide: bool) -> Table:
-    """Per law: whether it held, and what was found; where there is little room, only if it did not hold."""
+    """Per law: whether it held, and what was found; where there is little room, only of those that did not hold."""
     titles = [f"{verdict.law}. {verdict.title}" for verdict in verdicts]
-    table = _table("law", titles, wide=True)
+    table = _table("law", titles, wide=wide)
     table.add_column("held", no_wrap=True)
-    table.add_column("found", overflow="fold", ratio=1)
+    told = wide or not all(verdict.held for verdict in verdicts)
+    if told:
+        table.add_column("found", overflow="fold", min_width=NARROWEST_FINDING, ratio=1)
     for title, verdict in zip(titles, verdicts, strict=True):
         tone = Tone.GOOD if verdict.held else Tone.BAD
         word = "yes" if verdict.held else "NO"
-        table.add_row(
-            title,
-            Text(f"{MARKS[tone]} {word}", style=TERMINAL_STYLES[tone]),
-            Text(
-                (verdict.detail or NOTHING) if wide or not verdict.held else "",
-                style="dim" if verdict.held else "",
-            ),
-        )
+        found = (verdict.detail or NOTHING) if wide or not verdict.held else ""
+        cells = [Text(found, style="dim" if verdict.held else "")] if told else []
+        table.add_row(title, Text(f"{MARKS[tone]} {word}", style=TERMINAL_STYLES[tone]), *cells)
     return table
 
 

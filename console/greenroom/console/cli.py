@@ -5,6 +5,7 @@ ours, 130 stopped at once by a second Ctrl-C, 141 whoever read our output is gon
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -34,6 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: from argparse: 0 after ``--help`` and ``--version``, 2 for a wrong command line.
     """
+    _give_streams()
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
@@ -44,6 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         from greenroom.console._failures import explain  # noqa: PLC0415
 
         return explain(error)
+
+
+def _give_streams() -> None:
+    """Send to nowhere what a shell has closed (``2>&-``), for which Python has None instead of a file."""
+    if sys.stdout is None or sys.stderr is None:
+        nowhere = open(os.devnull, "w", encoding="utf8")  # noqa: PTH123, SIM115 - for the rest of the process
+        sys.stdout = sys.stdout or nowhere
+        sys.stderr = sys.stderr or nowhere
 
 
 def _parser() -> argparse.ArgumentParser:
