@@ -2,11 +2,14 @@
 
 import logging
 import traceback
+from collections.abc import MutableMapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Final
 
 NAME: Final = "greenroom"
+_NO_FACTS: Final = frozenset({"event", "exception", "frames"})
+"""What a message does not repeat: the name that it begins with, and what has many lines."""
 logging.getLogger(NAME).addHandler(logging.NullHandler())
 
 
@@ -19,12 +22,23 @@ def _stdlib() -> Any:
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.processors.format_exc_info,
+            say_facts,
             structlog.stdlib.render_to_log_kwargs,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         context_class=dict,
         cache_logger_on_first_use=False,
     )
+
+
+def say_facts(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Put the facts into the message as well, because plain formatters show nothing else of a record.
+
+    >>> say_facts(None, "info", {"event": "room.opened", "room": "lobby", "url": ""})["event"]
+    "room.opened room='lobby' url=''"
+    """
+    facts = [f"{name}={value!r}" for name, value in event.items() if name not in _NO_FACTS]
+    return {**event, "event_name": event["event"], "event": " ".join([event["event"], *facts])}
 
 
 def get_logger(**context: object) -> Any:
