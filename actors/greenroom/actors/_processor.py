@@ -74,6 +74,7 @@ class ProcessorActor(Actor):
         self._epoch = 0
         self._retries = 0
         self._on_probation = False
+        self._between_workers = False
         self._fresh_budget()
 
     def on_start(self) -> None:
@@ -345,6 +346,7 @@ class ProcessorActor(Actor):
     def _failed(self, error: BaseException | None) -> None:
         """The worker is over: build again, rest, or end."""
         self._epoch = 0
+        self._between_workers = True
         if self._book.state is ProcessorState.CLOSING:
             self.end()
             return
@@ -379,6 +381,7 @@ class ProcessorActor(Actor):
             return
         self._book.restarts += 1
         self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
+        self._between_workers = False
         self.respawn(self._worker)
 
     # -- the end --------------------------------------------------------------------------------------------
@@ -396,14 +399,10 @@ class ProcessorActor(Actor):
 
     def _on_idle(self) -> None:
         assert self._worker is not None
-        if self._worker_over():
+        if self._between_workers:
             self.end()
         else:
             self.stop_later(self._worker)
-
-    def _worker_over(self) -> bool:
-        assert self._worker is not None
-        return self._worker.state_name == "ended"
 
 
 def _send(ref: ActorRef[Any], message: Any) -> None:
