@@ -416,6 +416,20 @@ def test_start_child_that_is_stopped_before_it_has_started(system: ActorSystem) 
     assert tree.states() == {}
 
 
+def test_a_child_that_hangs_when_stopped_before_it_has_started(simulated: ActorSystem) -> None:
+    """It is fenced, and has failed to start all the same: the starter hears so, and nothing is kept."""
+    tree = Tree(simulated)
+    spec = worker(
+        "a", on_start=lambda _: START_LATER, on_stop=lambda _: simulated.runtime.hang(), shutdown_ns=MS
+    )
+    started = tree.ref.ask(StartChild(spec=spec), block=False)
+    tree.until(a="starting")
+    tree.ask(StopChild(child="a"))
+    with pytest.raises(StartFailed):
+        started.get(timeout=5)
+    assert tree.states() == {}
+
+
 def test_stopping_a_child_whose_restart_is_under_way(system: ActorSystem) -> None:
     """The stop is answered when the child is over, not before; two of them are both answered."""
     for strategy in (Strategy.ONE_FOR_ONE, Strategy.DYNAMIC):

@@ -171,6 +171,21 @@ def test_sup_start_restart_child_returns_error(system: ActorSystem) -> None:
     assert tree.counts() == (1, 1, 0, 1)
 
 
+def test_a_child_that_ignored_once_is_kept_when_its_restart_fails(system: ActorSystem) -> None:
+    """Only a first start that fails leaves nothing; one that was ignored is known (found by the naive model)."""
+
+    def ignore_then_fail(actor: Probe) -> Any:
+        if actor.incarnation == 1:
+            return IGNORE
+        raise OSError("does not start")
+
+    tree = Tree(system)
+    assert tree.add(worker("a", on_start=ignore_then_fail)) is None
+    with pytest.raises(StartFailed):
+        tree.ask(RestartChild(child="a"))
+    assert tree.states() == {"a": "stopped"}
+
+
 # -- specs as data ----------------------------------------------------------------------------------------------
 
 

@@ -134,7 +134,8 @@ class Ending(Place):
         failure = ActorFenced(self.path, life.number)
         failure.add_note(reason)
         again = self.state == STOPPING
-        self._enter_end(life, epoch, FailedToStart(failure) if self.state <= STARTING else Fenced(reason))
+        never_ran = self.state <= STARTING or isinstance(life.cause, FailedToStart)
+        self._enter_end(life, epoch, FailedToStart(failure) if never_ran else Fenced(reason))
         life.cleaned = True
         life.fail_deferred(failure)
         self._release(idle)

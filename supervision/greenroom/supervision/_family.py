@@ -202,7 +202,9 @@ class Family:
 
     def ignored(self, child_id: str) -> Decisions:
         """Hear that a child decided not to run."""
-        return (*self._went_down(self._children[child_id]), *self._advance())
+        child = self._children[child_id]
+        child.fresh = False
+        return (*self._went_down(child), *self._advance())
 
     def failed(self, child_id: str, now_ns: int, dice: float) -> Decisions:
         """Hear that a start failed: nothing is kept of a first one, a restart is tried again."""

@@ -1,0 +1,229 @@
+"""Random families under random programs and orders, in the simulator: what a hostile user would try."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenroom.supervision import (
+    IGNORE,
+    START_LATER,
+    Actor,
+    ActorSystem,
+    AutoShutdown,
+    Backoff,
+    ChildSpec,
+    CountChildren,
+    DeleteChild,
+    Future,
+    Restart,
+    RestartChild,
+    Shutdown,
+    ShutdownBudget,
+    StartChild,
+    StopChild,
+    Strategy,
+    SupervisionError,
+    Supervisor,
+    SupervisorFlags,
+    UpdateSupervisor,
+    WhichChildren,
+)
+from greenroom.supervision.events import ActorEnded
+from greenroom.supervision.simulated import SimulatedRuntime
+
+MS = 1_000_000
+INTENSITY = 6
+PERIOD_NS = 40 * MS
+
+
+class World:
+    """What happened, as seen from outside."""
+
+    def __init__(self, seed: int) -> None:
+        self.runtime = SimulatedRuntime(seed)
+        self.system = ActorSystem(self.runtime)
+        self.system.observe(self.note)
+        self.mood = 0
+        self.inside: Counter[str] = Counter()
+        self.broken: list[str] = []
+        self.answers: list[Future[Any]] = []
+        self.children_answers: list[Future[Any]] = []
+
+    def note(self, event: Any) -> None:
+        """Check what can be checked while it happens."""
+        if isinstance(event, ActorEnded):
+            self.inside.pop(event.path, None)
+            left = [path for path in self.inside if path.startswith(event.path + "/")]
+            if left:
+                self.broken.append(f"{left} outlived {event.path}")
+
+
+class Node(Actor):
+    """A child in some mood."""
+
+    def __init__(self, world: World, name: str) -> None:
+        world.inside[self.path] += 1
+        if world.inside[self.path] > 1:
+            world.broken.append(f"two incarnations of {name}")
+        self.world = world
+
+    def on_start(self) -> Any:
+        """Start, or do not, as the mood is."""
+        match self.world.mood % 8:
+            case 1:
+                raise OSError("does not start")
+            case 2:
+                return IGNORE
+            case 3:
+                self.after(2 * MS, self.acknowledge)
+                return START_LATER
+            case 4:
+                self.after(1 * MS, self.crash)
+                return START_LATER
+            case 5:
+                self.after(1 * MS, self.crash)
+            case 6:
+                self.world.runtime.hang()
+            case _:
+                pass
+        return None
+
+    def crash(self) -> None:
+        """Crash from a timer."""
+        raise RuntimeError("on purpose")
+
+    def on_stop(self) -> None:
+        """Stop, or hang, as the mood is; a brutal budget is for being stopped, and there is none for ending."""
+        if self.world.mood % 5 == 4 and self._cell.shutdown_ns:
+            self.world.runtime.hang()
+
+    def on_receive(self, message: Any) -> Any:
+        """End in one of the ways."""
+        match message:
+            case "normal":
+                self.end()
+            case "shutdown":
+                self.end(Shutdown("by itself"))
+            case "crash":
+                self.crash()
+            case "hang":
+                self.world.runtime.hang()
+            case _:
+                pass
+
+
+RESTARTS = tuple(Restart)
+BACKOFFS = (
+    None,
+    None,
+    Backoff(initial_ns=3 * MS, max_ns=20 * MS),
+    Backoff(initial_ns=MS, immediate_first=False),
+)
+BUDGETS = (5 * MS, ShutdownBudget.BRUTAL, 1 * MS)
+
+
+def spec_of(world: World, number: int, mode: AutoShutdown) -> ChildSpec:
+    """Return one of many specs of six names."""
+    restart = RESTARTS[number // 6 % 3]
+    name = f"n{number % 6}"
+    return ChildSpec(
+        id=name,
+        start=Node,
+        args=(world, name),
+        restart=restart,
+        backoff=BACKOFFS[number // 3 % 4],
+        shutdown_ns=BUDGETS[number // 5 % 3],
+        start_ns=6 * MS,
+        significant=number % 7 == 0 and restart is not Restart.PERMANENT and mode is not AutoShutdown.NEVER,
+    )
+
+
+def perform(world: World, top: Any, kind: str, number: int, mode: AutoShutdown) -> None:
+    """Do one thing."""
+    name = f"n{number % 6}"
+    messages: dict[str, Callable[[], Any]] = {
+        "start": lambda: StartChild(spec=spec_of(world, number, mode)),
+        "stop": lambda: StopChild(child=name),
+        "restart": lambda: RestartChild(child=name),
+        "delete": lambda: DeleteChild(child=name),
+        "which": WhichChildren,
+        "count": CountChildren,
+        "update": lambda: UpdateSupervisor(
+            children=tuple(
+                spec_of(world, each, mode) for each in range(number % 12, number % 12 + number % 5)
+            )
+        ),
+    }
+    if kind in messages:
+        world.answers.append(top.ask(messages[kind](), block=False))
+        return
+    match kind:
+        case "mood":
+            world.mood = number
+        case "steps":
+            for _ in range(number):
+                world.runtime.step()
+        case "time":
+            world.runtime.advance(number * MS // 8)
+        case _:
+            for cell in list(top._cell.children or ()):
+                if cell.name == name:
+                    if kind == "fence":
+                        cell.fence("on purpose")
+                    else:
+                        world.children_answers.append(cell.ref.ask(kind, block=False))
+
+
+KINDS = (
+    ["start"] * 5
+    + ["stop", "stop", "restart", "delete", "which", "count", "update", "fence", "mood", "mood", "time"]
+    + ["normal", "shutdown", "crash", "crash", "crash", "hang"]
+    + ["steps"] * 6
+)
+PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 63)), max_size=60)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(0, 2**16), st.sampled_from(Strategy), st.sampled_from(AutoShutdown), PROGRAMS)
+def test_a_hostile_user_breaks_nothing(
+    seed: int, strategy: Strategy, mode: AutoShutdown, program: list[tuple[str, int]]
+) -> None:
+    """Never two incarnations, every question answered, rest is reached, what the supervisor says is so, nothing is left."""
+    world = World(seed)
+    given = SupervisorFlags(strategy=strategy, auto_shutdown=mode, intensity=INTENSITY, period_ns=PERIOD_NS)
+    children = [spec_of(world, number, mode) for number in range(3)]
+    top, _ = world.system.launch(Supervisor, (given, children), name="top", shutdown_ns=None)
+    for kind, number in program:
+        perform(world, top, kind, number, mode)
+    world.mood = 0
+    world.runtime.run_until_idle()
+    assert world.broken == []
+    assert all(answer.done() for answer in world.answers)
+    if top.is_alive():
+        check_at_rest(top)
+    world.system.close()
+    answers = [*world.answers, *world.children_answers]
+    assert all(answer.done() for answer in answers)
+    errors = [answer.error() for answer in answers]
+    assert all(error is None or isinstance(error, SupervisionError) for error in errors)
+    assert world.inside == Counter()
+    assert world.runtime.live_timers() == 0
+
+
+def check_at_rest(top: Any) -> None:
+    """Compare what the supervisor says with what is there."""
+    infos = top.ask(WhichChildren())
+    for info in infos:
+        if info.status == "running":
+            assert info.ref.is_running()
+        else:
+            assert info.status == "stopped"
+            assert info.ref is None or (info.ref.is_alive() and not info.ref.is_running())
+    placed = [cell.name for cell in top._cell.children or ()]
+    assert placed == [info.spec.id for info in infos if info.ref is not None] or top._cell.together
+    counts = top.ask(CountChildren())
+    assert counts.specs == len(infos)
+    assert counts.active == sum(info.status == "running" for info in infos)
