@@ -135,6 +135,8 @@ class Pool:
             try:
                 task = self._queue.get_nowait()
             except queue.Empty:
+                for _ in self.threads():  # one that hangs finds its end when it comes back
+                    self._queue.put(_STOP)
                 return
             if task is not _STOP:
                 run_now(task)
