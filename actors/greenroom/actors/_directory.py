@@ -141,7 +141,7 @@ class ProcessorsActor(Supervisor):
         self.when(started, self._on_new, known, wanted, reply)
 
     def _child_ref(self, name: str) -> ActorRef[ProcessorActor]:
-        ref = self._ref_of(name)
+        ref = self.ref_of(name)
         assert ref is not None
         return ref
 

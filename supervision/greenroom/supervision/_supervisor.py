@@ -126,8 +126,6 @@ class Supervisor(Actor):
         """Return the ref of a child, or None if there is none of that id, or it never ran."""
         return self._keeper.ref_of(child)
 
-    _ref_of = ref_of
-
     def _open_answer(self, asked: str) -> Future[Any]:
         answer: Future[Any] = Future(self.runtime, asked)
         self._life.keep_open(answer)
