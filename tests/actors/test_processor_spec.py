@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from tests.actors.sessionkit import MS, SECOND, Collected, Counting, Journal, elapse, numbers, play, until
 
 from greenroom.actors import BadProcessorSpec, Pace, Placement, ProcessorSpec, ProcessorState, Reason, Session
-from tests.actors.sessionkit import MS, SECOND, Collected, Counting, Journal, elapse, numbers, play, until
 
 TOO_LONG = 24 * 3_600 * SECOND + 1
 BAD = [
@@ -57,7 +57,9 @@ def test_exactly_one_origin_is_given() -> None:
 # -- what each option does; `on_fault`, `shared`, `intensity`, `retry_ns`, `hang_ns`: see faults and leases --------
 
 
-def _play(spec: ProcessorSpec, frames: int = 100, *, pace: Pace = Pace.REALTIME, wait_ns: int = 3 * SECOND) -> Any:
+def _play(
+    spec: ProcessorSpec, frames: int = 100, *, pace: Pace = Pace.REALTIME, wait_ns: int = 3 * SECOND
+) -> Any:
     async def story(session: Session) -> Any:
         room = await session.open_room("lobby")
         track = await room.add_track("TR_1", participant="g", source=Counting(frames))
@@ -117,7 +119,7 @@ def test_the_back_off_doubles_up_to_its_limit(values: dict[str, int], least_ms: 
                 raise RuntimeError("cannot be built")
 
         journal.plan = plan
-        lease = await session.hold(journal.spec(intensity=100, **values))
+        lease = await session.hold(journal.spec("p", intensity=100, **values))
         await until(session, lambda: len(built) == 5)
         await lease.release()
 
@@ -133,27 +135,27 @@ def test_the_placement_says_where_it_runs() -> None:
         assert snapshot.processors[0].placement is placement
 
 
-def test_the_capacity_bounds_what_waits() -> None:
+@pytest.mark.parametrize(("capacity", "overflows"), [(2, True), (500, False)])
+def test_the_capacity_bounds_what_waits(capacity: int, overflows: bool) -> None:
     """In real time a lane that is full resolves its oldest frame as overflow; one that is larger does not."""
-    for capacity, overflows in ((2, True), (500, False)):
-        journal = Journal()
+    journal = Journal()
 
-        async def story(session: Session, spec: ProcessorSpec = journal.spec(capacity_frames=capacity), journal: Journal = journal) -> Any:
-            runtime = session.record().runtime
+    async def story(session: Session) -> Any:
+        runtime = session.record().runtime
 
-            def plan(_instance: int, what: str, number: int) -> None:
-                if what == "frame" and number == 5:
-                    runtime.spend(80 * MS)
+        def plan(_instance: int, what: str, number: int) -> None:
+            if what == "frame" and number == 5:
+                runtime.spend(80 * MS)
 
-            journal.plan = plan
-            room = await session.open_room("lobby")
-            track = await room.add_track("TR_1", participant="g", source=Counting(100))
-            stream = await track.open_stream([spec], sink=Collected())
-            await stream.ended()
-            return stream.snapshot().bypassed
+        journal.plan = plan
+        room = await session.open_room("lobby")
+        track = await room.add_track("TR_1", participant="g", source=Counting(100))
+        stream = await track.open_stream([journal.spec(capacity_frames=capacity)], sink=Collected())
+        await stream.ended()
+        return stream.snapshot().bypassed
 
-        bypassed, _ = play(0, story, pace=Pace.REALTIME)
-        assert (Reason.OVERFLOW in bypassed) == overflows
+    bypassed, _ = play(0, story, pace=Pace.REALTIME)
+    assert (Reason.OVERFLOW in bypassed) == overflows
 
 
 @pytest.mark.parametrize(("what", "field"), [("build", "build_ns"), ("close", "close_ns")])
@@ -170,7 +172,7 @@ def test_budgets_for_building_and_closing_fence_the_worker(what: str, field: str
     journal.plan = plan
 
     async def story(session: Session) -> None:
-        lease = await session.hold(journal.spec(intensity=0, retry_ns=60 * SECOND, **{field: 30 * MS}))
+        lease = await session.hold(journal.spec("p", intensity=0, retry_ns=60 * SECOND, **{field: 30 * MS}))
         if what == "close":
             await until(session, lambda: session.snapshot().processors[0].state is ProcessorState.READY)
             await lease.release()

@@ -23,6 +23,7 @@ NEWER = Credentials(token="sekrit-token-2", url="wss://one")
 
 
 async def lobby(session: Session, frames: int = 100) -> tuple[Room, Track]:
+    """Return a room with a track."""
     room = await session.open_room("lobby", credentials=CREDENTIALS)
     return room, await room.add_track("TR_1", participant="g", source=Counting(frames))
 

@@ -1,23 +1,12 @@
 """What a processor may do wrong, and what follows: replaced, degraded, tried again, fenced; and the audio goes on."""
 
 import asyncio
+import itertools
 import threading
 from typing import Any
 
 import numpy as np
 import pytest
-
-from greenroom.actors import (
-    EventKind,
-    Frame,
-    OnFault,
-    Pace,
-    Placement,
-    ProcessorState,
-    Reason,
-    Session,
-    Stream,
-)
 from tests.actors.sessionkit import (
     BLOCK,
     CREDENTIALS,
@@ -33,6 +22,18 @@ from tests.actors.sessionkit import (
     play,
     sim,
     until,
+)
+
+from greenroom.actors import (
+    EventKind,
+    Frame,
+    OnFault,
+    Pace,
+    Placement,
+    ProcessorState,
+    Reason,
+    Session,
+    Stream,
 )
 
 PLACEMENTS = pytest.mark.parametrize("placement", list(Placement))
@@ -153,7 +154,7 @@ def test_past_its_budget_a_processor_is_degraded_and_tried_again(seed: int) -> N
         await stream.aclose()
 
     _, report = play(seed, story, pace=Pace.REALTIME, steps=1_000_000)
-    gaps = [round((b - a) / SECOND) for a, b in zip(built, built[1:], strict=False)]
+    gaps = [round((b - a) / SECOND) for a, b in itertools.pairwise(built)]
     assert gaps[:2] == [0, 0]
     assert gaps[2:] == [1, 2, 4, 8, 8]
     assert count(report, EventKind.PROCESSOR_RESTARTED) == 2
@@ -215,7 +216,7 @@ def test_one_that_is_not_enabled_lets_frames_by(seed: int) -> None:
 
     class Broken(type(journal.factory())):  # type: ignore[misc]
         @property
-        def enabled(self) -> bool:
+        def enabled(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
             raise RuntimeError("as planned")
 
     async def story(session: Session) -> tuple[Any, Any]:

@@ -2,21 +2,9 @@
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
-
-from greenroom.actors import (
-    Lease,
-    LeaseOver,
-    Pace,
-    ProcessorState,
-    Room,
-    Session,
-    Stream,
-    StreamClosed,
-    Track,
-)
-from greenroom.actors.processors import ProcessorSpec
 from tests.actors.sessionkit import (
     CREDENTIALS,
     MS,
@@ -28,6 +16,18 @@ from tests.actors.sessionkit import (
     play,
     sim,
     until,
+)
+
+from greenroom.actors import (
+    Lease,
+    LeaseOver,
+    Pace,
+    ProcessorState,
+    Room,
+    Session,
+    Stream,
+    StreamClosed,
+    Track,
 )
 
 LONG = 100_000
@@ -209,34 +209,33 @@ def test_what_is_kept_for_a_track_is_nobody_elses(seed: int) -> None:
     assert journal.built == 2
 
 
+WAITING: dict[ProcessorState, dict[str, Any]] = {
+    ProcessorState.BUILDING: {},
+    ProcessorState.RESTARTING: {"backoff_ns": 1_000 * MS, "backoff_max_ns": 1_000 * MS, "intensity": 100},
+    ProcessorState.DEGRADED: {"intensity": 0, "retry_ns": 5_000 * MS},
+}
+
+
 @sim
-def test_a_processor_may_lose_its_last_lease_in_any_state(seed: int) -> None:
-    """Closing while it is being built, waits for its back-off, is degraded or is being retried: closed, and gone."""
-    for state, spec in (
-        (
-            ProcessorState.RESTARTING,
-            {"backoff_ns": 1_000 * MS, "backoff_max_ns": 1_000 * MS, "intensity": 100},
-        ),
-        (ProcessorState.DEGRADED, {"intensity": 0, "retry_ns": 5_000 * MS}),
-        (ProcessorState.BUILDING, {}),
-    ):
-        journal = Journal()
+@pytest.mark.parametrize("state", WAITING)
+def test_a_processor_may_lose_its_last_lease_in_any_state(seed: int, state: ProcessorState) -> None:
+    """Closing while it is being built, waits for its back-off or is degraded: it is closed once, if it was built, and gone."""
+    journal = Journal()
+    building = state is ProcessorState.BUILDING
 
-        def plan(_instance: int, what: str, _number: int, state: ProcessorState = state) -> None:
-            if what == "build" and state is not ProcessorState.BUILDING:
-                raise RuntimeError("cannot be built")
+    def plan(_instance: int, what: str, _number: int) -> None:
+        if what == "build" and not building:
+            raise RuntimeError("cannot be built")
 
-        journal.plan = plan
+    journal.plan = plan
 
-        async def story(
-            session: Session, given: ProcessorSpec = journal.spec(**spec), state: ProcessorState = state
-        ) -> None:
-            lease = await session.hold(given)
-            if state is not ProcessorState.BUILDING:
-                await until(session, lambda: session.snapshot().processors[0].state is state)
-                await elapse(session, 50 * MS)
-            await lease.release()
-            await until(session, lambda: not session.snapshot().processors)
+    async def story(session: Session) -> None:
+        lease = await session.hold(journal.spec("p", **WAITING[state]))
+        if not building:
+            await until(session, lambda: session.snapshot().processors[0].state is state)
+            await elapse(session, 50 * MS)
+        await lease.release()
+        await until(session, lambda: not session.snapshot().processors)
 
-        play(seed, story, pace=Pace.REALTIME)
-        assert len(journal.closed()) == (journal.built if state is ProcessorState.BUILDING else 0)
+    play(seed, story, pace=Pace.REALTIME)
+    assert len(journal.closed()) == (journal.built if building else 0)

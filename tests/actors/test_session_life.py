@@ -285,6 +285,19 @@ def test_what_is_no_processor_is_refused(seed: int) -> None:
 # -- cancelled, forgotten --------------------------------------------------------------------------------------
 
 
+async def closing(opened: Room | Track | Stream | Lease) -> None:
+    """Close what was opened."""
+    match opened:
+        case Room():
+            await opened.close()
+        case Track():
+            await opened.remove()
+        case Stream():
+            await opened.aclose()
+        case Lease():
+            await opened.release()
+
+
 @pytest.mark.parametrize("turns", range(0, 24, 3))
 @sim
 def test_who_is_cancelled_while_opening_leaves_nothing(seed: int, turns: int) -> None:
@@ -296,10 +309,7 @@ def test_who_is_cancelled_while_opening_leaves_nothing(seed: int, turns: int) ->
         for _ in range(turns):
             await asyncio.sleep(0)
         if task.done():
-            opened = task.result()
-            await {Room: Room.close, Track: Track.remove, Stream: Stream.aclose, Lease: Lease.release}[
-                type(opened)
-            ](opened)
+            await closing(task.result())
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -425,11 +435,9 @@ def test_a_source_that_fails_fails_its_streams(seed: int) -> None:
         ):
             track = await room.add_track(sid, participant=sid, source=source)
             stream = await track.open_stream()
-            found: list[Any] = []
+            assert len(await numbers(stream, frames)) == frames
             with pytest.raises(StreamFailed, match=r"stream:1 failed: OSError: (not there|broken)") as failed:
-                async for each in stream:
-                    found.append(each)
-            assert len(found) == frames
+                await numbers(stream)
             assert isinstance(failed.value.cause, OSError)
             sink = Collected()
             late = await track.open_stream(sink=sink)
@@ -536,7 +544,9 @@ def test_openings_do_not_add_up() -> None:
             if number % 100 == 99:
                 gc.collect()
                 record = session.record()
-                sizes.append(sum(map(len, (record.rooms, record.holds, record.processors, record.leaving))))
+                sizes.append(
+                    len(record.rooms) + len(record.holds) + len(record.processors) + len(record.leaving)
+                )
                 live = [
                     each
                     for each in gc.get_objects()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pykka.messages import ProxyGetAttr
+from tests.actors.sessionkit import BLOCK, MS, RATE, Collected, Counting, Journal, elapse, play
 
 from greenroom.actors import (
     Credentials,
@@ -23,7 +24,6 @@ from greenroom.actors import (
     Stream,
     Track,
 )
-from tests.actors.sessionkit import BLOCK, MS, RATE, Collected, Counting, Journal, elapse, numbers, play
 
 KEPT = (20, 259)
 """Seeds that have found something: a frame for a closed processor, a lane that never drained."""
@@ -167,7 +167,7 @@ class Program:
 
     async def close_stream(self, _: Session) -> None:
         stream = self.dice.choice(self.streams)
-        await (stream.aclose() if self.dice.random() < 0.5 else stream.aclose())
+        await (stream.aclose() if self.dice.random() < 0.5 else stream.drain())
 
     async def drop_stream(self, _: Session) -> None:
         self.streams.remove(self.dice.choice(self.streams))

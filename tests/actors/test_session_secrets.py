@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.actors.sessionkit import Collected, Counting, Journal, numbers, play, until
 
 from greenroom.actors import Credentials, Pace, Session, SessionEvent, StreamFailed, Token
-from tests.actors.sessionkit import Collected, Counting, Journal, numbers, play, until
 
 TOKEN = "sekrit-token-xyz"
 CREDENTIALS = Credentials(token=TOKEN, url="wss://one")

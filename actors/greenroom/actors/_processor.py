@@ -8,7 +8,7 @@ wanted context are still here when a new worker has built a new processor.
 """
 
 from functools import partial
-from typing import Any, Final, assert_never, cast
+from typing import Any, assert_never, cast
 
 from greenroom.actors._books import ProcessorBook
 from greenroom.actors._context import Call, ContextRule
@@ -26,6 +26,7 @@ from greenroom.actors._leasing import (
     Transfer,
     Want,
 )
+from greenroom.actors._recovery import Rebuild, Recovery, Rest
 from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
 from greenroom.actors.context import NO_CONTEXT, Context
 from greenroom.actors.errors import LeaseOver
@@ -34,8 +35,6 @@ from greenroom.actors.snapshots import EventKind, ProcessorState
 from greenroom.supervision import (
     Actor,
     ActorRef,
-    Backoff,
-    BackoffState,
     ChildEnded,
     ChildFailed,
     ChildIgnored,
@@ -46,7 +45,6 @@ from greenroom.supervision import (
     Down,
     Fenced,
     Future,
-    Intensity,
     LastLeaseEnded,
     LeaseEnded,
     LeaseRefused,
@@ -54,9 +52,6 @@ from greenroom.supervision import (
     Monitor,
     SupervisionError,
 )
-
-RETRY_GROWTH_MAX: Final = 8
-"""A degraded processor rests at most this many times its ``retry_ns`` between two tries."""
 
 
 class ProcessorActor(Actor):
@@ -72,10 +67,8 @@ class ProcessorActor(Actor):
         self._monitors: dict[tuple[ActorRef[Any], int], int] = {}
         self._worker: ActorRef[ProcessorWorker] | None = None
         self._epoch = 0
-        self._retries = 0
-        self._on_probation = False
+        self._recovery = Recovery(spec)
         self._between_workers = False
-        self._fresh_budget()
 
     def on_start(self) -> None:
         """Have the worker started; leases are granted meanwhile."""
@@ -301,28 +294,14 @@ class ProcessorActor(Actor):
         self._book.state = ProcessorState.READY
         kind = EventKind.PROCESSOR_READY if first else EventKind.PROCESSOR_RECOVERED
         self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
-        self._backoff.started(self.runtime.now_ns())
-        if self._on_probation:
+        self._recovery.ready(self.runtime.now_ns())
+        if self._recovery.on_probation:
             self.after(self._spec.period_ns, self._healthy, self._epoch)
 
     def _healthy(self, epoch: int) -> None:
         """Trust a processor again that recovered from being degraded and has held since."""
         if self._epoch == epoch and self._book.state is ProcessorState.READY:
-            self._on_probation = False
-            self._retries = 0
-            self._fresh_budget()
-
-    def _fresh_budget(self) -> None:
-        spec = self._spec
-        self._intensity = Intensity(spec.intensity, spec.period_ns)
-        self._backoff = BackoffState(
-            Backoff(
-                initial_ns=spec.backoff_ns,
-                max_ns=max(spec.backoff_ns, spec.backoff_max_ns),
-                healthy_ns=spec.period_ns,
-                immediate_first=True,
-            )
-        )
+            self._recovery.trusted()
 
     def _on_fault(self, epoch: int, error: BaseException) -> None:
         if (
@@ -355,25 +334,19 @@ class ProcessorActor(Actor):
         if error is not None:
             self._book.last_failure = self._env.told(error)
             self._env.emit(EventKind.PROCESSOR_FAILED, self._book.subject, error=self._book.last_failure)
-        self._backoff.ended(now_ns)
-        if self._spec.instance is not None or self._on_probation or not self._intensity.admit(now_ns):
-            self._degrade()
-            return
-        self._book.state = ProcessorState.RESTARTING
-        delay_ns = self._backoff.next(self.runtime.random.random())
-        self.after(delay_ns, self._respawn, EventKind.PROCESSOR_RESTARTED)
+        match self._recovery.failed(now_ns, self.runtime.random.random):
+            case Rebuild(delay_ns=delay_ns):
+                self._book.state = ProcessorState.RESTARTING
+                self.after(delay_ns, self._respawn, EventKind.PROCESSOR_RESTARTED)
+            case Rest(pause_ns=pause_ns):
+                self._degrade(pause_ns)
 
-    def _degrade(self) -> None:
+    def _degrade(self, pause_ns: int | None) -> None:
         self._book.state = ProcessorState.DEGRADED
         self._host.suspend(Reason.DEGRADED)
-        self._on_probation = True
-        again = self._spec.instance is None
-        pause_ns = self._spec.retry_ns * min(RETRY_GROWTH_MAX, 2**self._retries)
-        self._retries = min(self._retries + 1, RETRY_GROWTH_MAX)
-        self._env.emit(
-            EventKind.PROCESSOR_DEGRADED, self._book.subject, retry_ms=pause_ns // 1_000_000 if again else -1
-        )
-        if again:
+        retry_ms = -1 if pause_ns is None else pause_ns // 1_000_000
+        self._env.emit(EventKind.PROCESSOR_DEGRADED, self._book.subject, retry_ms=retry_ms)
+        if pause_ns is not None:
             self.after(pause_ns, self._respawn, EventKind.PROCESSOR_RETRIED)
 
     def _respawn(self, kind: EventKind) -> None:

@@ -4,8 +4,7 @@ Nothing in here blocks the event loop: what a method asks of an actor it awaits.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,15 +16,15 @@ from greenroom.actors._holds import Hold, HoldsActor, give_back
 from greenroom.actors._room import TooManyRestarts, close_room
 from greenroom.actors._roommail import CloseRoom
 from greenroom.actors._rooms import OpenRoom, RoomsActor
+from greenroom.actors._shutdown import shut_down
 from greenroom.actors._specs import spec_for
 from greenroom.actors._watch import WatchActor
 from greenroom.actors.context import Credentials
 from greenroom.actors.errors import DuplicateName, NotAProcessor, SessionClosed
 from greenroom.actors.handles import Room, check_name
-from greenroom.actors.laws import check
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
-from greenroom.actors.report import SessionReport, left_over, report_of, snapshot_of
+from greenroom.actors.report import SessionReport, snapshot_of
 from greenroom.actors.snapshots import EventKind, SessionEvent, SessionSnapshot
 from greenroom.actors.streams import Lease, Script
 from greenroom.supervision import (
@@ -90,7 +89,6 @@ class Session:
         self._system: ActorSystem | None = None
         self._root: ActorRef[Supervisor] | None = None
         self._refs: dict[str, ActorRef[Any]] = {}
-        self._report: SessionReport | None = None
         self._closing: asyncio.Task[SessionReport] | None = None
         self._early: list[Callable[[SessionEvent], None]] = []
 
@@ -168,70 +166,16 @@ class Session:
         if self._env is None:
             raise SessionClosed("the session has not been entered: async with Session() as session")
         if self._closing is None:
-            self._closing = asyncio.ensure_future(self._close())
+            assert self._system is not None
+            ending = shut_down(
+                self._env,
+                self._system,
+                self._root,
+                budget_ns=self._shutdown_ns,
+                owns_runtime=self._owns_runtime,
+            )
+            self._closing = asyncio.ensure_future(ending)
         return await asyncio.shield(self._closing)
-
-    async def _close(self) -> SessionReport:
-        env, system = self._env, self._system
-        assert env is not None
-        assert system is not None
-        deadline_ns = env.runtime.now_ns() + self._shutdown_ns
-        await self._within([_close_room(room) for room in env.rooms.copy().values()], deadline_ns)
-        env.closing = True
-        env.pacer.close()
-        if self._root is not None:
-            ended = self.ended(self._root)
-            system.request_stop(self._root)
-            await self._within([ended], deadline_ns)
-        late = tuple(system.paths())
-        for room in env.rooms.copy().values():
-            close_room(env, room)
-        for stream in env.past_streams.copy():
-            stream.output.close()  # what nobody has read by now is counted as dropped
-        # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
-        await self._within([book.all_closed() for book in env.past_processors], deadline_ns)
-        if env.runtime.simulated:
-            self._close_threads(system)
-        else:
-            await asyncio.to_thread(self._close_threads, system)
-        remains = replace(left_over(env, system, own_runtime=self._owns_runtime), actors=late)
-        report = report_of(env, system, remains)
-        self._report = replace(report, verdicts=check(report))
-        return self._report
-
-    def _close_threads(self, system: ActorSystem) -> None:
-        system.close(timeout_ns=1)
-        for book in self.record().leaving.copy():
-            if book.host is not None:
-                book.host.watch(self._runtime.now_ns())
-        if self._owns_runtime:
-            self._runtime.close()
-
-    def ended(self, ref: ActorRef[Any]) -> Future[None]:
-        """Return a future that is complete when ``ref`` is gone for good."""
-        ended: Future[None] = Future(self._runtime)
-        ref.watch(partial(_note_end, ended))
-        return ended
-
-    async def _within(self, futures: Sequence[Future[Any]], deadline_ns: int) -> None:
-        """Wait for all, at most until the deadline, whatever they hold."""
-        gate: Future[None] = Future(self._runtime)
-        left = {id(future) for future in futures}
-        if not left:
-            return
-
-        def one_done(future: Future[Any]) -> None:
-            left.discard(id(future))
-            if not left:
-                gate.try_set(None)
-
-        timer = self._runtime.call_later(
-            max(0, deadline_ns - self._runtime.now_ns()), lambda: _complete(gate)
-        )
-        for future in futures:
-            future.add_done_callback(one_done)
-        await gate
-        timer.cancel()
 
     # -- what it offers ---------------------------------------------------------------------------------------
 
@@ -405,12 +349,6 @@ def _spec(name: str, actor_class: type[Any], *args: Any) -> ChildSpec:
     return ChildSpec(id=name, start=actor_class, args=args, shutdown_ns=ShutdownBudget.INFINITE)
 
 
-def _close_room(room: RoomState) -> Future[None]:
-    if room.actor is not None:
-        room.actor.send(CloseRoom())
-    return room.gone
-
-
 def _close_opened(ref: ActorRef[Any]) -> None:
     ref.send(CloseRoom())
 
@@ -418,11 +356,3 @@ def _close_opened(ref: ActorRef[Any]) -> None:
 def _undo(undo: Callable[[Any], object], answer: Future[Any]) -> None:
     if answer.error() is None:
         undo(answer.outcome())
-
-
-def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:
-    ended.try_set(None)
-
-
-def _complete(future: Future[None]) -> None:
-    future.try_set(None)

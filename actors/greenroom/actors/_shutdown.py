@@ -1,0 +1,86 @@
+"""The end of a session: rooms, then processors, then threads, within one budget; and what is left is written down."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from greenroom.actors._desired import RoomState
+from greenroom.actors._env import Env
+from greenroom.actors._room import close_room
+from greenroom.actors._roommail import CloseRoom
+from greenroom.actors.laws import check
+from greenroom.actors.report import SessionReport, left_over, report_of
+from greenroom.supervision import ActorRef, ActorSystem, Cause, Future
+
+
+async def shut_down(
+    env: Env, system: ActorSystem, root: ActorRef[Any] | None, *, budget_ns: int, owns_runtime: bool
+) -> SessionReport:
+    """End everything in order; past the budget what is left is fenced."""
+    deadline_ns = env.runtime.now_ns() + budget_ns
+    await _within(env, [_closed(room) for room in env.rooms.copy().values()], deadline_ns)
+    env.closing = True
+    env.pacer.close()
+    if root is not None:
+        ended: Future[None] = Future(env.runtime)
+        root.watch(partial(_note_end, ended))
+        system.request_stop(root)
+        await _within(env, [ended], deadline_ns)
+    late = tuple(system.paths())
+    for room in env.rooms.copy().values():
+        close_room(env, room)
+    for stream in env.past_streams.copy():
+        stream.output.close()  # what nobody has read by now is counted as dropped
+    # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
+    await _within(env, [book.all_closed() for book in env.past_processors.copy()], deadline_ns)
+    if env.runtime.simulated:
+        _close_threads(env, system, owns_runtime)
+    else:
+        await asyncio.to_thread(_close_threads, env, system, owns_runtime)
+    remains = replace(left_over(env, system, own_runtime=owns_runtime), actors=late)
+    report = report_of(env, system, remains)
+    return replace(report, verdicts=check(report))
+
+
+def _closed(room: RoomState) -> Future[None]:
+    if room.actor is not None:
+        room.actor.send(CloseRoom())
+    return room.gone
+
+
+def _close_threads(env: Env, system: ActorSystem, owns_runtime: bool) -> None:
+    system.close(timeout_ns=1)
+    for book in env.leaving.copy():
+        if book.host is not None:
+            book.host.watch(env.runtime.now_ns())
+    if owns_runtime:
+        env.runtime.close()
+
+
+async def _within(env: Env, futures: Sequence[Future[Any]], deadline_ns: int) -> None:
+    """Wait for all, at most until the deadline, whatever they hold."""
+    gate: Future[None] = Future(env.runtime)
+    left = {id(future) for future in futures}
+    if not left:
+        return
+
+    def one_done(future: Future[Any]) -> None:
+        left.discard(id(future))
+        if not left:
+            gate.try_set(None)
+
+    timer = env.runtime.call_later(max(0, deadline_ns - env.runtime.now_ns()), partial(_complete, gate))
+    for future in futures:
+        future.add_done_callback(one_done)
+    await gate
+    timer.cancel()
+
+
+def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:
+    ended.try_set(None)
+
+
+def _complete(future: Future[None]) -> None:
+    future.try_set(None)
