@@ -1,6 +1,7 @@
 """``greenroom run``, from the command line to the files it leaves."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -80,6 +81,18 @@ def test_a_run_ends_with_tables_and_leaves_its_files(tiny: Path, tmp_path: Path,
     assert (found["stopped_by"], found["pace"]) == ("end", "fast")
     (processor,) = found["processors"]
     assert (processor["opened"], processor["closed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("given", "used"), [(None, "1"), ("2", "2")])
+def test_products_get_one_thread_each_unless_somebody_knows_better(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, used: str
+) -> None:
+    """The command runs many small ones on many threads; who sets the variable is respected."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    assert main(["run", str(tiny), "--fast"]) == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == used
 
 
 def test_json_is_all_there_is_on_stdout(tiny: Path, capsys: Capture) -> None:

@@ -146,6 +146,8 @@ class _PrintVersion(argparse.Action):
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    # numpy's products here are small and come from many threads; more threads for each only stand in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from greenroom.console._run import RunOptions, run  # noqa: PLC0415
 
     held = run(
