@@ -50,7 +50,13 @@ STREAM = StreamSnapshot(
     ended=True,
 )
 SNAPSHOT = SessionSnapshot(
-    name="session", now_ns=0, rooms=(), processors=(), past_processors=(PROCESSOR,), past_streams=(STREAM,), zombies=()
+    name="session",
+    now_ns=0,
+    rooms=(),
+    processors=(),
+    past_processors=(PROCESSOR,),
+    past_streams=(STREAM,),
+    zombies=(),
 )
 
 
@@ -71,7 +77,9 @@ REPORT = SessionReport(
 )
 
 
-def report(*, past: Mapping[str, Any] | None = None, live: Mapping[str, Any] | None = None, **stream: Any) -> SessionReport:
+def report(
+    *, past: Mapping[str, Any] | None = None, live: Mapping[str, Any] | None = None, **stream: Any
+) -> SessionReport:
     """Return the good report with other facts about its processor or its stream."""
     processors = () if live is None else (replace(PROCESSOR, **live),)
     snapshot = replace(
