@@ -5,6 +5,7 @@
 
 import asyncio
 import gc
+import weakref
 from threading import Event, Thread
 from typing import Any
 
@@ -140,12 +141,14 @@ def test_a_burst_of_answers_wakes_the_loop_once(real: ActorSystem) -> None:
 
 def test_a_loop_is_not_kept_alive_by_what_it_awaited(real: ActorSystem) -> None:
     """What belongs to a loop goes with it."""
-    from greenroom.supervision import _asyncio  # noqa: PLC0415 - its private book is what is looked at
-
     ref = real.start(Probe)
-    asyncio.run(ask(ref, "hello"))
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(ask(ref, "hello"))
+    loop.close()
+    seen = weakref.ref(loop)
+    del loop
     gc.collect()
-    assert not [loop for loop in _asyncio._bells if loop.is_closed()]
+    assert seen() is None
 
 
 def test_coroutines_and_actors_take_turns_under_simulation() -> None:
