@@ -221,3 +221,11 @@ def test_random_programs_with_kills_keep_the_laws(seed: int) -> None:
     program = Program(seed, kills=True)
     play(seed, program.run, pace=Pace.REALTIME)
     check(program)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_random_programs_keep_the_laws_on_threads(seed: int) -> None:
+    """The same on real threads, with kills: a few only, as time is real there."""
+    program = Program(seed, kills=True)
+    play(None, program.run, pace=Pace.REALTIME)
+    check(program)
