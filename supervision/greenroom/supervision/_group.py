@@ -109,12 +109,11 @@ class Group:
         self._to_start.extend(self._members.values())
 
     def _start_next(self) -> Decisions:
-        current = self._current
-        if current is not None and current.status in (ChildStatus.RESTARTING, ChildStatus.STOPPING):
+        if self._current is not None and self._current.is_under_way:
             return ()
         while self._to_start:
             child = self._current = self._to_start.popleft()
-            if child in self and child.status is ChildStatus.RESTARTING:
+            if child.status is ChildStatus.RESTARTING:
                 child.attempt = Attempt.UNDER_WAY
                 return (Start(child.id),)
         self.phase = Phase.DONE
