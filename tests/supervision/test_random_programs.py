@@ -6,8 +6,10 @@
 from collections import Counter
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.sweeping import count
 
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._future import Future
@@ -20,6 +22,8 @@ from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
 from greenroom.supervision.simulated import SimulatedRuntime
 from greenroom.supervision.spec import MailboxSpec, Overflow
+
+pytestmark = pytest.mark.sweep
 
 MS = 1_000_000
 POLICIES = (
@@ -275,14 +279,16 @@ def check(world: World) -> None:
     assert world.runtime.live_pinned() == 0
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+@settings(
+    max_examples=count(300), deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+)
 @given(seed=st.integers(0, 10_000), program=st.lists(OPERATIONS, max_size=40))
 def test_the_laws_hold_in_every_program_and_order(seed: int, program: list[tuple[str, int, int]]) -> None:
     """Every ask answered, every monitor told once, no orphan, one incarnation at a time, nothing left, nothing lost."""
     check(play(seed, program))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=count(200), deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10_000), program=st.lists(OPERATIONS, max_size=30))
 def test_no_message_is_lost_without_being_counted(seed: int, program: list[tuple[str, int, int]]) -> None:
     """What was sent was handled once, or is a dead letter."""

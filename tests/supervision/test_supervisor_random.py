@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.sweeping import count
 
 from greenroom.supervision import (
     IGNORE,
@@ -33,6 +35,8 @@ from greenroom.supervision import (
 )
 from greenroom.supervision.events import ActorEnded
 from greenroom.supervision.simulated import SimulatedRuntime
+
+pytestmark = pytest.mark.sweep
 
 MS = 1_000_000
 INTENSITY = 6
@@ -186,7 +190,7 @@ KINDS = (
 PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 63)), max_size=60)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=count(400), deadline=None)
 @given(st.integers(0, 2**16), st.sampled_from(Strategy), st.sampled_from(AutoShutdown), PROGRAMS)
 def test_a_hostile_user_breaks_nothing(
     seed: int, strategy: Strategy, mode: AutoShutdown, program: list[tuple[str, int]]
