@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pykka.messages import ProxyGetAttr
 from tests.actors.sessionkit import BLOCK, MS, RATE, Collected, Counting, Journal, elapse, play
+from tests.sweeping import seeds
 
 from greenroom.actors import (
     Credentials,
@@ -206,7 +207,8 @@ def check(program: Program) -> None:
         assert len(sink.ends) == 1, sink.ends
 
 
-@pytest.mark.parametrize("seed", [*KEPT, *range(40)])
+@pytest.mark.sweep
+@pytest.mark.parametrize("seed", sorted({*KEPT, *seeds(40)}))
 @pytest.mark.parametrize("pace", [Pace.REALTIME, Pace.FAST])
 def test_random_programs_keep_the_laws(seed: int, pace: Pace) -> None:
     """Random operations and faulty processors over several rooms: at the end all laws hold."""
@@ -215,7 +217,8 @@ def test_random_programs_keep_the_laws(seed: int, pace: Pace) -> None:
     check(program)
 
 
-@pytest.mark.parametrize("seed", [*KEPT, *range(40)])
+@pytest.mark.sweep
+@pytest.mark.parametrize("seed", sorted({*KEPT, *seeds(40)}))
 def test_random_programs_with_kills_keep_the_laws(seed: int) -> None:
     """The same while any of our own actors is killed at random."""
     program = Program(seed, kills=True)

@@ -1,5 +1,6 @@
 """The directory of processors: which instance a step of a pipeline gets, and one ProcessorActor for each instance."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -76,6 +77,10 @@ class ProcessorsActor(Supervisor):
         super().__init__(SupervisorFlags(strategy=Strategy.DYNAMIC))
         self._env = env
         self._known: dict[str, _Known] = {}
+        # Those that are not closing, by what they are asked for by; and of them those that no stream uses, which are
+        # few: somebody holds each of them. So a lease costs the same among ten processors and ten thousand.
+        self._asked: dict[Hashable, dict[str, _Known]] = {}
+        self._idle: dict[Hashable, dict[str, _Known]] = {}
 
     def on_receive(self, message: Any) -> Any:
         """Find or start a processor and have it grant a lease."""
@@ -87,6 +92,7 @@ class ProcessorsActor(Supervisor):
                 if known is not None:
                     known.streams.discard(lease_id)
                     known.keepers.discard(lease_id)
+                    self._index(known)
             case _:
                 return super().on_receive(message)
         return None
@@ -94,7 +100,10 @@ class ProcessorsActor(Supervisor):
     def on_child(self, signal: ChildSignal) -> None:
         """Forget a processor that is over."""
         if not isinstance(signal, ChildStarted):
-            self._known.pop(signal.child.name, None)
+            known = self._known.pop(signal.child.name, None)
+            if known is not None:
+                known.closing = True
+                self._index(known)
         super().on_child(signal)
 
     def _obtain(self, wanted: Obtain, reply: Future[Any]) -> None:
@@ -109,20 +118,33 @@ class ProcessorsActor(Supervisor):
             self._forward(known, wanted, reply)
 
     def _fitting(self, wanted: Obtain) -> _Known | None:
-        spec = wanted.spec
-        same = [k for k in self._known.values() if not k.closing and _same(k.spec, spec)]
-        very = next((k for k in same if k.ref == wanted.very), None)
-        if very is not None:
+        spec, key = wanted.spec, _key(wanted.spec)
+        asked = self._asked.get(key, {})
+        very = None if wanted.very is None else asked.get(wanted.very.name)
+        if very is not None and very.ref == wanted.very and _same(very.spec, spec):
             return very
-        if spec.shared or spec.instance is not None:
-            other = [k for k in self._known.values() if k.spec.shared and k.spec.name == spec.name]
-            if not same and other and not other[0].closing:
-                raise DuplicateName("shared processor", spec.name)
-            return same[0] if same else None
-        if wanted.streaming:
-            kept = [k for k in same if k.free and k.ref in wanted.kept]
-            same = kept or [k for k in same if k.free and not k.keepers]
-        return same[0] if same else None
+        if wanted.streaming and not spec.shared and spec.instance is None:
+            idle = [k for k in self._idle.get(key, {}).values() if _same(k.spec, spec)]
+            kept = [k for k in idle if k.ref in wanted.kept]
+            return next(iter(kept or [k for k in idle if not k.keepers]), None)
+        same = next((k for k in asked.values() if _same(k.spec, spec)), None)
+        if same is None and spec.shared and any(k.spec.shared for k in asked.values()):
+            raise DuplicateName("shared processor", spec.name)
+        return same
+
+    def _index(self, known: _Known) -> None:
+        """Put ``known`` where it is looked for, after anything about it has changed."""
+        key, name = _key(known.spec), known.ref.name
+        for index, there in (
+            (self._asked, not known.closing),
+            (self._idle, known.free and not known.closing),
+        ):
+            if there:
+                index.setdefault(key, {})[name] = known
+            elif key in index:
+                index[key].pop(name, None)
+                if not index[key]:
+                    del index[key]
 
     def _start_new(self, wanted: Obtain, reply: Future[Any]) -> None:
         spec = wanted.spec
@@ -138,6 +160,7 @@ class ProcessorsActor(Supervisor):
         ref = self._child_ref(name)
         known = self._known[name] = _Known(ref, spec)
         known.pending += 1  # so that nobody else takes it between its start and its first lease
+        self._index(known)
         self.when(started, self._on_new, known, wanted, reply)
 
     def _child_ref(self, name: str) -> ActorRef[ProcessorActor]:
@@ -149,6 +172,7 @@ class ProcessorsActor(Supervisor):
         self, started: Future[StartedChild], known: _Known, wanted: Obtain, reply: Future[Any]
     ) -> None:
         known.pending -= 1
+        self._index(known)
         error = started.error()
         if error is not None:
             reply.try_fail(error)
@@ -158,6 +182,7 @@ class ProcessorsActor(Supervisor):
     def _forward(self, known: _Known, wanted: Obtain, reply: Future[Any]) -> None:
         if wanted.streaming:
             known.pending += 1
+            self._index(known)
         ask = Acquire(holder=wanted.holder, incarnation=wanted.incarnation, context=wanted.context)
         self.when(known.ref.ask(ask, block=False), self._on_answer, known, wanted, reply)
 
@@ -167,16 +192,24 @@ class ProcessorsActor(Supervisor):
         error = answer.error()
         if isinstance(error, LeaseOver | ActorDead):
             known.closing = True
+            self._index(known)
             self._obtain(wanted, reply)
-        elif error is not None:
+            return
+        if error is not None:
+            self._index(known)
             reply.try_fail(error)
-        else:
-            granted = answer.outcome()
-            if wanted.streaming:
-                known.streams.add(granted.lease_id)
-            if wanted.keep:
-                known.keepers.add(granted.lease_id)
-            reply.try_set(granted)
+            return
+        granted = answer.outcome()
+        if wanted.streaming:
+            known.streams.add(granted.lease_id)
+        if wanted.keep:
+            known.keepers.add(granted.lease_id)
+        self._index(known)
+        reply.try_set(granted)
+
+
+def _key(spec: ProcessorSpec) -> Hashable:
+    return spec.name if spec.instance is None else ("instance", id(spec.instance))
 
 
 def _same(one: ProcessorSpec, other: ProcessorSpec) -> bool:

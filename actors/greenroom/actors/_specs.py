@@ -33,7 +33,9 @@ def spec_for(
     if all(hasattr(wanted, name) for name in ("enabled", "_process", "_close")):
         return ProcessorSpec(name=type(wanted).__name__.lower(), instance=wanted)
     if callable(wanted):
-        return _of_factory(getattr(wanted, "__name__", type(wanted).__name__), cast("ProcessorFactory", wanted))
+        return _of_factory(
+            getattr(wanted, "__name__", type(wanted).__name__), cast("ProcessorFactory", wanted)
+        )
     raise NotAProcessor(
         f"{type(wanted).__name__} is no processor; give a name, a ProcessorSpec, a factory, an instance "
         "with enabled, _process and _close, or a Lease"
