@@ -11,6 +11,7 @@ from greenroom.supervision import (
     ActorSystem,
     AlreadyPresent,
     BadSpec,
+    Cause,
     ChildNotFound,
     ChildRestarting,
     ChildSpec,
@@ -21,6 +22,7 @@ from greenroom.supervision import (
     FailedToStart,
     Fenced,
     MailboxSpec,
+    Normal,
     NotForDynamic,
     Restart,
     RestartChild,
@@ -359,6 +361,21 @@ def test_format_log_2(system: ActorSystem) -> None:
     assert all(len(line) < 60 for line in lines)
 
 
+def test_every_reason_has_a_name() -> None:
+    """Reports are of ends that nobody wanted, but any cause can be told."""
+    names: dict[Cause, str] = {
+        Normal(): "normal",
+        Shutdown(): "shutdown",
+        Shutdown("why"): "shutdown why",
+        Fenced("late"): "fenced: late",
+    }
+    for cause, name in names.items():
+        report = SupervisorReport(
+            path="top", context=ReportContext.CHILD_TERMINATED, child="a", incarnation=1, reason=cause
+        )
+        assert f"reason: {name}, child: a (incarnation 1)" in report.describe()
+
+
 # -- boot and the rest -------------------------------------------------------------------------------------------------
 
 
@@ -394,6 +411,8 @@ def test_a_crash_during_the_boot_does_not_start_anything_twice(
     )
     assert list(tree.states()) == ["a", "b", "c"]
     assert tree.states()["a"] == 2
+    if strategy is Strategy.ONE_FOR_ALL:
+        assert tree.states() == {"a": 2, "b": 2, "c": 1}, "c is started when the group is done"
 
 
 def test_a_boot_that_passes_the_intensity_fails_with_the_cause(system: ActorSystem) -> None:

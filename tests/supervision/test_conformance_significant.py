@@ -6,6 +6,7 @@ from tests.supervision.supkit import Tree, flags, normal, worker
 from greenroom.supervision import (
     ActorSystem,
     AutoShutdown,
+    Backoff,
     BadSpec,
     ChildSpec,
     ChildType,
@@ -250,3 +251,14 @@ def test_a_refused_significant_child_is_not_kept(system: ActorSystem) -> None:
         tree.ask(StartChild(spec=significant("a")))
     tree.add(worker("a"))
     tree.until(by=1, a=1)
+
+
+def test_a_significant_child_that_is_being_restarted_is_not_over(system: ActorSystem) -> None:
+    """All: one in back-off still counts as there, so the end of the other does not trigger."""
+    slow = Backoff(initial_ns=10**13, max_ns=10**13, immediate_first=False)
+    waits = worker("b", restart=TRANSIENT, significant=True, backoff=slow)
+    tree = family(system, ALL, significant("a"), waits)
+    tree.end("b")
+    tree.until(by=1, a=1, b="restarting")
+    tree.end("a")
+    tree.until(by=1, b="restarting")

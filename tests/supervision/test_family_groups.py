@@ -207,3 +207,44 @@ def test_a_temporary_member_goes_and_the_group_goes_on() -> None:
     assert ended(of, "t", Shutdown()) == (Forget("t"), Start("a"))
     assert of.started("a", 0) == ()
     assert states(of) == "r"
+
+
+def test_a_stop_of_the_one_that_waits_ends_the_group() -> None:
+    """Nothing is left to wait for: the others stay stopped."""
+    of = family(ALL, "ab", backoff=LATER)
+    ended(of, "a")
+    ended(of, "b", Shutdown())
+    assert of.stop("a") == (CancelStart("a"),)
+    assert of.is_settled
+    assert of.due("a") == ()
+    assert states(of) == "ss"
+
+
+def test_a_later_crash_takes_over_those_that_are_still_being_stopped() -> None:
+    """Even if the one because of whom they are has been stopped for good meanwhile."""
+    of = family(REST)
+    assert ended(of, "a") == (Stop("c"),)
+    of.add(ChildSpec(id="z", start=nothing))
+    of.started("z", 0)
+    assert of.stop("a") == ()
+    assert ended(of, "z") == ()
+    assert ended(of, "c", Shutdown()) == (Stop("b"),)
+    assert ended(of, "b", Shutdown()) == (Start("b"),)
+    assert of.started("b", 0) == (Start("c"),)
+    assert of.started("c", 0) == (Start("z"),)
+    assert of.started("z", 0) == ()
+    assert states(of) == "srrr"
+
+
+def test_an_update_changes_the_backoff_of_who_runs() -> None:
+    """From none to one, from one to another with the failures so far, and back to none."""
+    of = family(Strategy.ONE_FOR_ONE, "a")
+    for spec, wanted in (
+        (LATER, StartAfter("a", 7)),
+        (Backoff(initial_ns=5, max_ns=100, jitter=0, immediate_first=False), StartAfter("a", 10)),
+        (None, Start("a")),
+    ):
+        of.update(None, [ChildSpec(id="a", start=nothing, backoff=spec)])
+        assert ended(of, "a") == (wanted,)
+        of.due("a")
+        of.started("a", 0)

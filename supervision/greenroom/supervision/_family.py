@@ -132,7 +132,7 @@ class Family:
         if child.status is ChildStatus.STOPPING:
             return ()
         if child.status is ChildStatus.RESTARTING and not child.is_under_way:
-            return (*self._down(child), *self._advance())
+            return self._down(child)
         child.status = ChildStatus.STOPPING
         return (Stop(child_id),)
 
