@@ -21,6 +21,7 @@ from greenroom.supervision import (
     Dispatcher,
     FailedToStart,
     Fenced,
+    MailboxFull,
     MailboxSpec,
     Normal,
     NotForDynamic,
@@ -238,6 +239,24 @@ def test_code_change_simple_map(system: ActorSystem) -> None:
     tree.end("a")
     tree.until(a=2)
     assert heard == [("shared", 1), ("new", 2)]
+
+
+def test_an_update_holds_for_the_mailbox_at_once_and_for_the_next_start(simulated: ActorSystem) -> None:
+    """A running child's new bound holds for the next message, its new start budget for its next start."""
+    tree = Tree(simulated, flags(intensity=0), [worker("a")])
+    ref = tree.child("a")
+
+    def later(actor: Probe) -> Any:
+        return START_LATER
+
+    update(tree, None, worker("a", mailbox=MailboxSpec(capacity=1), start_ns=3 * MS, on_start=later))
+    ref.tell("fits")
+    with pytest.raises(MailboxFull):
+        ref.tell("does not")
+    tree.ask(StopChild(child="a"))
+    with pytest.raises(StartFailed):
+        tree.ask(RestartChild(child="a"))
+    assert simulated.runtime.now_ns() == 3 * MS
 
 
 def test_an_update_holds_for_the_intensity_at_once(system: ActorSystem) -> None:

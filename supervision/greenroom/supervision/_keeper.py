@@ -199,7 +199,6 @@ class Keeper:
                 self._on_failed(kept, signal, booted=booted)
             case ChildEnded():
                 self._on_ended(kept, signal)
-                booted = False
             case _:
                 assert_never(signal)
         if booted:
