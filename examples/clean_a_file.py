@@ -20,7 +20,9 @@ async def main(noisy: str, clean: str) -> None:
         stream = await track.open_stream(processors=["highpass", "rnnoise"], sink=sink)
         await stream.ended()
         counts = stream.snapshot()
-    print(f"{counts.frames_in} frames in, {counts.frames_out} out, {sum(counts.bypassed.values())} unprocessed")
+    print(
+        f"{counts.frames_in} frames in, {counts.frames_out} out, {sum(counts.bypassed.values())} unprocessed"
+    )
 
 
 if __name__ == "__main__":

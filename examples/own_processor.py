@@ -36,7 +36,11 @@ async def main() -> None:
     report = await session.close()
     print(f"{len(levels)} frames out; loudest {max(levels)}, quietest {min(levels)}")
     for event in report.events:
-        if event.kind in (EventKind.PROCESSOR_FAILED, EventKind.PROCESSOR_RESTARTED, EventKind.PROCESSOR_CLOSED):
+        if event.kind in (
+            EventKind.PROCESSOR_FAILED,
+            EventKind.PROCESSOR_RESTARTED,
+            EventKind.PROCESSOR_CLOSED,
+        ):
             print(event.kind.value, dict(event.details))
     print("all laws held" if all(verdict.held for verdict in report.verdicts) else "a law was broken")
 
