@@ -12,10 +12,11 @@ from greenroom.supervision import ActorRef, Executor, Future
 class Instance:
     """One processor that a factory has built (or that was given), until it is closed: once."""
 
-    __slots__ = ("_guard", "book", "has_credentials", "has_info", "processor")
+    __slots__ = ("_guard", "book", "has_credentials", "has_info", "incarnation", "processor")
 
-    def __init__(self, processor: Processor, book: "ProcessorBook", lock: Any) -> None:
+    def __init__(self, processor: Processor, book: "ProcessorBook", lock: Any, incarnation: int) -> None:
         self.processor = processor
+        self.incarnation = incarnation
         self.book = book
         self.has_info = False
         self.has_credentials = False
@@ -87,7 +88,7 @@ class ProcessorBook:
         with self._lock:
             self.opened += 1
             self._instances[id(instance.processor)] = instance
-        self._emit(EventKind.PROCESSOR_OPENED, self.subject, instance=self.opened)
+        self._emit(EventKind.PROCESSOR_OPENED, self.subject, incarnation=instance.incarnation)
 
     def note_closed(self, instance: Instance, errors: list[BaseException]) -> None:
         """Write down that an instance was closed, and what its last calls raised."""
@@ -101,7 +102,7 @@ class ProcessorBook:
         if errors:
             self.last_failure = f"{type(errors[-1]).__name__} while closing"
             details["error"] = type(errors[-1]).__name__
-        self._emit(EventKind.PROCESSOR_CLOSED, self.subject, instance=self.closed, **details)
+        self._emit(EventKind.PROCESSOR_CLOSED, self.subject, incarnation=instance.incarnation, **details)
         for future in waiting:
             future.try_set(None)
         if self.left:

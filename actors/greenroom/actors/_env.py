@@ -17,6 +17,8 @@ TEXT_CHARACTERS: Final = 300
 """How much of a foreign error's text is kept."""
 SERIALS: Final = 10_000
 """Of how many processor names the last number is remembered."""
+TOKEN_CHARACTERS: Final = 6
+"""A shorter token is like any other word: it can be kept from view as a `Token`, but not be told in a text."""
 TOKENS: Final = 2_000
 """How many tokens, the newest ones, are kept out of every text."""
 PAST_RECORDS: Final = 5_000
@@ -102,7 +104,7 @@ class Env:
 
     def know(self, credentials: Credentials | None) -> Credentials | None:
         """Remember a token, so that it can be kept out of every text; return the credentials."""
-        if credentials is not None and credentials.token.reveal():
+        if credentials is not None and len(credentials.token.reveal()) >= TOKEN_CHARACTERS:
             self.tokens[credentials.token.reveal()] = None
             if len(self.tokens) > TOKENS:
                 self.tokens.popitem(last=False)

@@ -137,9 +137,7 @@ class ProcessorActor(Actor):
         self._book.leases = 0
         for lease in self._ledger.leases():
             self._book.leases_ended += 1
-            self._env.emit(
-                EventKind.LEASE_ENDED, self._book.subject, lease=lease.lease_id, cause="processor_gone"
-            )
+            self._say(EventKind.LEASE_ENDED, lease=lease.lease_id, cause="processor_gone")
         self._ledger = Ledger()
         self._host.suspend(Reason.DEGRADED)
         # What is still in its lanes goes out as the watch looks at them, until nothing is left.
@@ -161,9 +159,7 @@ class ProcessorActor(Actor):
             raise
         self._book.leases_granted += 1
         self._rule.want(lease_id, wanted.context)
-        self._env.emit(
-            EventKind.LEASE_GRANTED, self._book.subject, lease=lease_id, holder=_name(wanted.holder)
-        )
+        self._say(EventKind.LEASE_GRANTED, lease=lease_id, holder=_name(wanted.holder))
         self._carry_out(decisions)
         return Granted(
             lease_id=lease_id,
@@ -196,9 +192,7 @@ class ProcessorActor(Actor):
                 case LeaseEnded(lease_id=lease_id, cause=cause):
                     self._rule.drop(lease_id)
                     self._book.leases_ended += 1
-                    self._env.emit(
-                        EventKind.LEASE_ENDED, self._book.subject, lease=lease_id, cause=str(cause)
-                    )
+                    self._say(EventKind.LEASE_ENDED, lease=lease_id, cause=str(cause))
                     self._directory.send(LeaseGone(processor=self._book.name, lease_id=lease_id))
                 case LastLeaseEnded():
                     self._close()
@@ -206,6 +200,11 @@ class ProcessorActor(Actor):
                     assert_never(decision)
         self._book.leases = len(self._ledger)
         self._sync()
+
+    def _say(self, kind: EventKind, **details: str | float) -> None:
+        """Note that something happened, with the incarnation of the worker that it happened to."""
+        incarnation = 0 if self._worker is None else self._worker.incarnation
+        self._env.emit(kind, self._book.subject, incarnation=incarnation, **details)
 
     # -- context --------------------------------------------------------------------------------------------
 
@@ -250,9 +249,9 @@ class ProcessorActor(Actor):
         before = self._book.context
         self._book.context = _shown(told)
         if self._book.context:
-            self._env.emit(EventKind.CONTEXT_APPLIED, self._book.subject, context=self._book.context)
+            self._say(EventKind.CONTEXT_APPLIED, context=self._book.context)
         elif before:
-            self._env.emit(EventKind.CONTEXT_CLEARED, self._book.subject)
+            self._say(EventKind.CONTEXT_CLEARED)
 
     # -- the worker's fortunes ------------------------------------------------------------------------------
 
@@ -264,7 +263,7 @@ class ProcessorActor(Actor):
             case ChildFailed(error=error):
                 self._failed(error)
             case ChildEnded(cause=Fenced(reason=reason)):
-                self._env.emit(EventKind.ACTOR_FENCED, self._book.subject, reason=reason)
+                self._say(EventKind.ACTOR_FENCED, reason=reason)
                 self._failed(HungError(reason))
             case ChildEnded(cause=cause):
                 self._failed(getattr(cause, "exception", None))
@@ -293,7 +292,7 @@ class ProcessorActor(Actor):
             return
         self._book.state = ProcessorState.READY
         kind = EventKind.PROCESSOR_READY if first else EventKind.PROCESSOR_RECOVERED
-        self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
+        self._say(kind, restarts=self._book.restarts)
         self._recovery.ready(self.runtime.now_ns())
         if self._recovery.on_probation:
             self.after(self._spec.period_ns, self._healthy, self._epoch)
@@ -318,7 +317,7 @@ class ProcessorActor(Actor):
         self._book.hung = True
         self._epoch = 0
         reason = f"a call took longer than its {self._spec.hang_ns / 1e6:g} ms"
-        self._env.emit(EventKind.PROCESSOR_HUNG, self._book.subject, hang_ms=self._spec.hang_ns // 1_000_000)
+        self._say(EventKind.PROCESSOR_HUNG, hang_ms=self._spec.hang_ns // 1_000_000)
         self._host.revoke(Reason.WARMING)
         self.fence_child(self._worker, reason, stuck=True)
 
@@ -333,7 +332,7 @@ class ProcessorActor(Actor):
         self._host.suspend(Reason.WARMING)
         if error is not None:
             self._book.last_failure = self._env.told(error)
-            self._env.emit(EventKind.PROCESSOR_FAILED, self._book.subject, error=self._book.last_failure)
+            self._say(EventKind.PROCESSOR_FAILED, error=self._book.last_failure)
         match self._recovery.failed(now_ns, self.runtime.random.random):
             case Rebuild(delay_ns=delay_ns):
                 self._book.state = ProcessorState.RESTARTING
@@ -345,7 +344,7 @@ class ProcessorActor(Actor):
         self._book.state = ProcessorState.DEGRADED
         self._host.suspend(Reason.DEGRADED)
         retry_ms = -1 if pause_ns is None else pause_ns // 1_000_000
-        self._env.emit(EventKind.PROCESSOR_DEGRADED, self._book.subject, retry_ms=retry_ms)
+        self._say(EventKind.PROCESSOR_DEGRADED, retry_ms=retry_ms)
         if pause_ns is not None:
             self.after(pause_ns, self._respawn, EventKind.PROCESSOR_RETRIED)
 
@@ -353,7 +352,7 @@ class ProcessorActor(Actor):
         if self._book.state is ProcessorState.CLOSING or self._worker is None:
             return
         self._book.restarts += 1
-        self._env.emit(kind, self._book.subject, restarts=self._book.restarts)
+        self._say(kind, restarts=self._book.restarts)
         self._between_workers = False
         self.respawn(self._worker)
 

@@ -251,6 +251,11 @@ class RoomActor(Supervisor):
         if unknown:
             reply.try_fail(NotThere("track", unknown[0], by_sid))
             return
+        stay = by_sid.keys() - message.sids.keys()
+        taken = [sid for sid in message.sids.values() if sid in stay]
+        if taken:
+            reply.try_fail(DuplicateName("track", taken[0]))
+            return
         if message.credentials is not None:
             self._state.credentials = message.credentials
         self._env.emit(EventKind.ROOM_RECONNECTED, self._state.path, tracks=len(message.sids))

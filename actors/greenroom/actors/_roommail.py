@@ -49,7 +49,7 @@ class Reconnected:
 
     sids: Mapping[str, str]
     credentials: Credentials | None
-    errors: ClassVar = (NotThere,)
+    errors: ClassVar = (NotThere, DuplicateName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -185,7 +185,12 @@ class StreamActor(Actor):
         # The track may have been republished, moved or refreshed while the leases were on their way.
         self._want(self._track.context)
         self._track.fan.attach(head)
-        self._env.emit(EventKind.STREAM_OPENED, self._path, pipeline=" ".join(state.pipeline_names))
+        self._env.emit(
+            EventKind.STREAM_OPENED,
+            self._path,
+            incarnation=self.incarnation,
+            pipeline=" ".join(state.pipeline_names),
+        )
 
     def _take_over(self, pipeline: Pipeline) -> Any:
         self._pipeline = pipeline

@@ -43,7 +43,7 @@ class ProcessorWorker(Actor):
     def on_start(self) -> None:
         """Run the factory: foreign code, within the build budget."""
         processor = _built(self._spec)
-        self._instance = Instance(processor, self._book, self.runtime.lock())
+        self._instance = Instance(processor, self._book, self.runtime.lock(), self.incarnation)
         self._book.note_opened(self._instance)
 
     def on_receive(self, message: Any) -> Any:

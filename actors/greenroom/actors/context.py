@@ -56,6 +56,10 @@ class Credentials:
     url: str
 
     def __init__(self, *, token: str | Token, url: str = "") -> None:
+        if not isinstance(token, str | Token) or not isinstance(url, str):
+            raise TypeError(
+                f"Credentials take texts; given were {type(token).__name__} and {type(url).__name__}"
+            )
         object.__setattr__(self, "token", token if isinstance(token, Token) else Token(token))
         object.__setattr__(self, "url", url)
 

@@ -6,6 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from greenroom.actors._checks import (
+    check_credentials,
+    check_duration,
+    check_has,
+    check_name,
+    check_pipeline,
+    check_sids,
+)
 from greenroom.actors._desired import RoomState, Step, StreamState, TrackState
 from greenroom.actors._head import Fan
 from greenroom.actors._meter import StreamMeter
@@ -33,20 +41,6 @@ if TYPE_CHECKING:
 OUTPUT_FRAMES: Final = 1_000
 """How many frames a stream keeps for a consumer that is slow; past it the oldest is dropped (real time)."""
 NAME_CHARACTERS: Final = 120
-IDENTITY_CHARACTERS: Final = 256
-"""How long the names of rooms and participants may be: as long as LiveKit lets them be."""
-
-
-def check_name(kind: str, name: object, *, most: int = IDENTITY_CHARACTERS) -> None:
-    """Refuse a name that could not be read in a path or a log.
-
-    Raises:
-        ValueError: it is not a printable text without ``/`` of 1 to ``most`` characters.
-    """
-    if not isinstance(name, str) or not name.strip() or not name.isprintable() or "/" in name:
-        raise ValueError(f"{kind} is {name!r}; it must be a printable text without '/'")
-    if len(name) > most:
-        raise ValueError(f"{kind} has {len(name)} characters; at most {most} are allowed")
 
 
 class Room:
@@ -86,6 +80,7 @@ class Room:
         env = self._session.alive()
         for kind, value in (("sid", sid), ("participant", participant), ("source_name", source_name)):
             check_name(kind, value)
+        check_has("source", source, ("open",), "a file is FileSource(path)")
         state = TrackState(
             key=f"{participant}/{source_name}",
             sid=sid,
@@ -124,6 +119,7 @@ class Room:
 
     async def reconnecting(self, *, grace_ns: int = GRACE_NS) -> None:
         """The connection is lost: processors are kept for tracks that come back within ``grace_ns``."""
+        check_duration("grace_ns", grace_ns)
         await self._ask(Reconnecting(grace_ns=grace_ns))
 
     async def reconnected(
@@ -134,10 +130,20 @@ class Room:
         Raises:
             NotThere: an old sid is none of this room's.
         """
+        check_sids({} if sids is None else sids)
         await self._ask(Reconnected(sids=dict(sids or {}), credentials=self._known(credentials)))
 
     async def reconnect(self, sids: Mapping[str, str], credentials: Credentials | None = None) -> None:
-        """A full reconnect at once: `reconnecting`, then `reconnected`."""
+        """A full reconnect at once: `reconnecting`, then `reconnected`.
+
+        Raises:
+            NotThere: an old sid is none of this room's; nothing has changed.
+        """
+        check_sids(sids)
+        there = {state.sid for state in self._state.tracks.copy().values()}
+        for old in sids:
+            if old not in there:
+                raise NotThere("track", old, sorted(there))
         await self.reconnecting()
         await self.reconnected(sids, credentials=credentials)
 
@@ -164,6 +170,7 @@ class Room:
         await self._state.gone
 
     def _known(self, credentials: Credentials | None) -> Any:
+        check_credentials(credentials)
         return self._session.alive().know(credentials)
 
     def _key(self, sid_or_key: str) -> str | None:
@@ -234,6 +241,9 @@ class Track:
             UnknownProcessor, NotAProcessor, LeaseOver, StreamFailed: what is wrong with the pipeline.
         """
         env = self._session.alive()
+        check_pipeline(processors)
+        if sink is not None:
+            check_has("sink", sink, ("write", "finish", "abort"), "a file is FileSink(path, ...)")
         if name is None:
             self._state.serial += 1
             name = str(self._state.serial)

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
+from greenroom.actors._checks import check_credentials, check_name, check_session
 from greenroom.actors._desired import RoomState
 from greenroom.actors._directory import ProcessorsActor
 from greenroom.actors._env import Env
@@ -21,7 +22,7 @@ from greenroom.actors._specs import spec_for
 from greenroom.actors._watch import WatchActor
 from greenroom.actors.context import Credentials
 from greenroom.actors.errors import DuplicateName, NotAProcessor, SessionClosed
-from greenroom.actors.handles import Room, check_name
+from greenroom.actors.handles import Room
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
 from greenroom.actors.report import SessionReport, snapshot_of
@@ -43,6 +44,8 @@ from greenroom.supervision import (
     WhichChildren,
 )
 
+TRIES: Final = 2
+"""How often a message is given to an actor that is replaced over it."""
 _ROOT_FLAGS: Final = SupervisorFlags(intensity=3, period_ns=10 * SECOND_NS)
 
 
@@ -61,7 +64,8 @@ class Session:
         resolve: finds a spec for any other name; by default what packages offer as ``greenroom.processors``.
             Called on a thread that may block.
         pace: real time, or as fast as the machine goes.
-        frame_ns: how much audio sources give at a time; whole blocks of 10 ms.
+        frame_ns: the step of media time in which sources are read; whole blocks of 10 ms. How much a source gives
+            at a time is up to the source.
         shutdown_ns: how long an orderly end may take; then what is left is fenced.
         runtime: a `ThreadRuntime` of its own by default.
     """
@@ -77,8 +81,10 @@ class Session:
         shutdown_ns: int = 5 * SECOND_NS,
         runtime: Any = None,
     ) -> None:
+        check_name("session name", name)
         self.name = name
         self._specs = tuple(processors)
+        check_session(pace=pace, frame_ns=frame_ns, shutdown_ns=shutdown_ns, processors=self._specs)
         self._resolve = resolve
         self._pace = pace
         self._frame_ns = frame_ns
@@ -198,6 +204,7 @@ class Session:
         """
         env = self.alive()
         check_name("room name", name)
+        check_credentials(credentials)
         if name in env.rooms:
             raise DuplicateName("room", name)
         state = RoomState(name=name, credentials=env.know(credentials), gone=Future(env.runtime))
@@ -297,7 +304,7 @@ class Session:
     ) -> Any:
         """Ask an actor, without blocking the loop; counted, so that the report can say that all were answered.
 
-        An actor that is replaced while it has the message is asked again.
+        An actor that is replaced while it has the message is asked again, once.
 
         Args:
             ref: whom.
@@ -310,6 +317,7 @@ class Session:
             ActorDead, ActorCrashed: the actor is gone.
         """
         env = self.alive()
+        tries = TRIES
         while True:
             env.asked += 1
             answer: Future[Any] = ref.ask(message, block=False)
@@ -324,8 +332,9 @@ class Session:
                 self.alive()  # that the session has ended is the better news
                 if done():
                     return None
-                if not ref.is_alive():
-                    raise
+                tries -= 1
+                if not tries or not ref.is_alive():
+                    raise  # more might mean that the message itself is what its actors crash over
 
     async def _ask_own(self, name: str, message: Any, **values: Any) -> Any:
         """Ask one of the session's own actors."""
