@@ -65,6 +65,12 @@ def test_the_file_example_cleans_a_file(tmp_path: Path) -> None:
     assert soundfile.info(tmp_path / "clean.wav").frames == soundfile.info(tmp_path / "guest-1.flac").frames
 
 
+def test_the_supervision_example_restarts(tmp_path: Path) -> None:
+    """The example's worker crashes and answers again, as its next incarnation."""
+    said = ran(str(ROOT / "examples/supervised_workers.py"), cwd=tmp_path)
+    assert "5 -> 20.0 from incarnation 2" in said
+
+
 def test_the_processor_example_recovers(tmp_path: Path) -> None:
     """The example's processor fails once, is rebuilt, and every frame comes out."""
     said = ran(str(ROOT / "examples/own_processor.py"), cwd=tmp_path)

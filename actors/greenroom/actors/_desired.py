@@ -130,7 +130,7 @@ class StreamState:
         self.actor = self.drained = None
         self.steps = ()
         self.meter.on_gone = None
-        return PastStream(path, self.pipeline_names, self.meter, self.output, self.done)
+        return PastStream(path, self.pipeline_names, self.meter, self.output, self.done, self.written)
 
 
 @dataclass(slots=True)
@@ -142,6 +142,7 @@ class PastStream:
     meter: StreamMeter
     output: Output
     done: "Future[None]"
+    written: "Future[None]"
 
     @property
     def balanced(self) -> bool:

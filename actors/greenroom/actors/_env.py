@@ -12,6 +12,8 @@ from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind, SessionEvent
 from greenroom.supervision import get_logger
 
+get_logger()  # imports structlog now: 80 ms that the first session's event loop must not wait for
+
 JOURNAL_EVENTS: Final = 20_000
 TEXT_CHARACTERS: Final = 300
 """How much of a foreign error's text is kept."""

@@ -39,6 +39,10 @@ async def shut_down(
         _close_threads(env, system, owns_runtime)
     else:
         await asyncio.to_thread(_close_threads, env, system, owns_runtime)
+    for stream in env.past_streams.copy():
+        stream.written.try_set(
+            None
+        )  # a sink that hangs is not waited for any longer; its thread is among what is left
     remains = replace(left_over(env, system, own_runtime=owns_runtime), actors=late)
     report = report_of(env, system, remains)
     return replace(report, verdicts=check(report))

@@ -106,8 +106,7 @@ class ProcessorSpec:
         on_fault: what comes out when it fails.
         shared: one instance for all streams that name it, instead of one each.
         deadline_ns: how long a frame may be on its way through; ``thread`` only.
-        hang_ns: a call that takes longer is given up and its thread fenced; ``thread`` only. Also the budget
-            for building and for closing it is ``build_ns`` and ``close_ns``.
+        hang_ns: a call for a frame that takes longer is given up, and its thread fenced; ``thread`` only.
         build_ns: how long the factory and the first context may take.
         close_ns: how long the clears and ``_close`` may take before the worker is fenced.
         capacity_frames: how many frames may wait in one lane; ``thread`` only.

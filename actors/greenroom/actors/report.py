@@ -15,7 +15,7 @@ class Leftovers:
 
     Attributes:
         actors: paths of actors that did not stop within the shutdown budget.
-        zombies: threads that were given up and have not come back, by name.
+        zombies: threads that are still in foreign code: given up, or in a sink or a source; by name.
         timers: how many were still due.
         threads: how many actors' own threads there still were.
         processors: those that were opened more often than closed.
@@ -71,7 +71,7 @@ def left_over(env: Env, system: ActorSystem, *, own_runtime: bool) -> Leftovers:
     """Return what a closed session has left behind; on a runtime that others share, timers and threads may be theirs."""
     return Leftovers(
         actors=tuple(system.paths()),
-        zombies=tuple(env.runtime.zombie_stacks()),
+        zombies=tuple(dict.fromkeys((*env.runtime.zombie_stacks(), *env.runtime.stuck))),
         timers=env.runtime.live_timers() if own_runtime else 0,
         threads=env.runtime.live_pinned() if own_runtime else 0,
         processors=tuple(

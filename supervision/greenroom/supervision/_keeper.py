@@ -21,6 +21,7 @@ from greenroom.supervision._decisions import (
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._log import get_logger
 from greenroom.supervision._mailbox import SLACK
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
@@ -307,6 +308,13 @@ class Keeper:
         path, flags = self._actor.path, self.family.flags
         self._emit(
             IntensityExceeded(path=path, child=child, intensity=flags.intensity, period_ns=flags.period_ns)
+        )
+        get_logger().error(
+            "supervisor.gave_up",
+            supervisor=path,
+            child=child,
+            intensity=flags.intensity,
+            period_ns=flags.period_ns,
         )
         if self._actor.starting:
             raise StartFailed(child, _exception(because, path))

@@ -19,7 +19,7 @@ POOL_THREADS: Final = 2
 BLOCKING_THREADS: Final = 4
 """Threads for foreign code that may block for a while."""
 JOIN_S: Final = 2.0
-"""How long `ThreadRuntime.close` waits for each thread; one that is stuck in foreign code is left behind."""
+"""How long `ThreadRuntime.close` waits for its threads; one that is stuck in foreign code is left behind."""
 THREAD_THROUGHPUT: Final = 64
 """How many messages an actor handles before it lets the next one have the thread."""
 
@@ -97,6 +97,8 @@ class ThreadRuntime:
         }
         self._shared = {kind: Shared(pool) for kind, pool in self._pools.items()}
         self._closed = False
+        self.stuck: tuple[str, ...] = ()
+        """Names of the threads that were still in foreign code when the runtime was closed."""
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` on the timer thread after ``delay_ns``; it may only enqueue and return."""
@@ -164,9 +166,12 @@ class ThreadRuntime:
         threads = [thread for pool in pools for thread in pool.threads()]
         for pool in pools:
             pool.close()
+        deadline_s = time.monotonic() + JOIN_S
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(JOIN_S)
+                thread.join(max(0.0, deadline_s - time.monotonic()))
+                if thread.is_alive():
+                    self.stuck = (*self.stuck, thread.name)
         self._clock.close()
         for shared in self._shared.values():
             shared.submit = run_now

@@ -175,6 +175,9 @@ class SimulatedRuntime:
         for pinned in list(self.pinned):
             pinned.abandon(ident)
 
+    stuck: tuple[str, ...] = ()
+    """No thread can be stuck here: there is only one."""
+
     def zombie_stacks(self) -> dict[str, str]:
         """Return where each step that was given up hangs, by the actor's path."""
         return {path: stack for ident, (path, stack) in self._hung.items() if ident in self.zombies}

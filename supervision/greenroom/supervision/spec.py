@@ -107,7 +107,7 @@ class ChildSpec:
 
     Attributes:
         id: its name among its siblings.
-        start: an actor class, or a callable that returns what its supervisor is to run.
+        start: an `Actor` class; anything else is refused when its supervisor is given the spec.
         args: positional arguments of ``start``; not printed.
         kwargs: keyword arguments of ``start``; copied, not printed.
         restart: when it is replaced.
