@@ -141,7 +141,11 @@ class ProcessorSpec:
         self._check_origin()
         for name, kind in (("placement", Placement), ("on_fault", OnFault)):
             if not isinstance(getattr(self, name), kind):
-                raise BadProcessorSpec(name, getattr(self, name), f"one of {', '.join(map(repr, kind))}")
+                raise BadProcessorSpec(
+                    name,
+                    getattr(self, name),
+                    f"one of {', '.join(f'{kind.__name__}.{member.name}' for member in kind)}",
+                )
         if not isinstance(self.shared, bool):
             raise BadProcessorSpec("shared", self.shared, "True or False")
         for name, (least, most) in _LIMITS.items():
