@@ -120,7 +120,7 @@ class Ledger:
     def __init__(self, *, remembered_ends: int = REMEMBERED_ENDS) -> None:
         assert remembered_ends >= 1, remembered_ends
         # Ordered dicts are linked lists: their last item is found in O(1) however many were removed, a dict's is not.
-        self._leases: OrderedDict[LeaseId, Lease] = OrderedDict()
+        self._leases: dict[LeaseId, Lease] = {}
         self._held: dict[_Key, dict[LeaseId, None]] = {}
         self._ended: OrderedDict[Hashable, int] = OrderedDict()
         self._remembered_ends = remembered_ends
@@ -134,11 +134,6 @@ class Ledger:
     def closed(self) -> bool:
         """Whether the last lease has ended. A ledger that never granted one is open."""
         return self._closed
-
-    @property
-    def newest(self) -> Lease | None:
-        """The live lease that was granted last. O(1)."""
-        return self._leases[next(reversed(self._leases))] if self._leases else None
 
     def find(self, lease_id: LeaseId) -> Lease | None:
         """Return a live lease, or None for one that has ended or never was."""
