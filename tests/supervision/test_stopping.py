@@ -148,6 +148,30 @@ def test_an_actor_that_overruns_its_budget_is_fenced() -> None:
         assert causes(seen)["quick"] == Shutdown()
 
 
+@pytest.mark.parametrize("how", ["by itself", "by a crash"])
+def test_a_brutal_child_that_ends_by_itself_and_hangs_is_given_up(how: str) -> None:
+    """Its budget says how it is stopped; an end of its own has the default of five seconds, and is fenced past that."""
+    runtime = SimulatedRuntime()
+
+    def hang(_: Any) -> None:
+        runtime.hang()
+
+    def start(actor: Probe) -> None:
+        actor.spawn(Probe, name="child", on_stop=hang, on_failure=hang, shutdown_ns=0)
+
+    with ActorSystem(runtime) as system:
+        seen = Recorder(system)
+        parent = system.start(Probe, on_start=start)
+        (child,) = parent._cell.children or ()
+        child.ref.tell(lambda actor: actor.end() if how == "by itself" else 1 / 0)
+        runtime.advance(4_999_000_000)
+        assert seen.of(ActorEnded) == []
+        runtime.advance(1_000_000)
+        (ended,) = seen.of(ActorEnded)
+        assert ended.cause == Fenced("did not stop within its 5000 ms")
+        assert parent.ask(lambda actor: actor.signals[-1].cause) == ended.cause
+
+
 def test_a_brutal_shutdown_asks_nobody() -> None:
     """A budget of 0 fences at once: ``on_stop`` never runs, ``on_given_up`` does."""
     order: list[str] = []

@@ -100,8 +100,8 @@ class Node(Actor):
         raise RuntimeError("on purpose")
 
     def on_stop(self) -> None:
-        """Stop, or hang, as the mood is; a brutal budget is for being stopped, and there is none for ending."""
-        if self.world.mood % 5 == 4 and self._cell.shutdown_ns:
+        """Stop, or hang, as the mood is."""
+        if self.world.mood % 5 == 4:
             self.world.runtime.hang()
 
     def on_receive(self, message: Any) -> Any:

@@ -7,6 +7,7 @@ import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._ref import ActorRef
@@ -20,7 +21,6 @@ T = TypeVar("T")
 
 _PROXIED: Final = frozenset((ProxyCall, ProxyGetAttr, ProxySetAttr))
 START_NS: Final = 30_000_000_000
-SHUTDOWN_NS: Final = 5_000_000_000
 
 
 class Actor(pykka.Actor):

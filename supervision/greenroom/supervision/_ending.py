@@ -7,13 +7,14 @@ Laws:
     - a request aims at an incarnation. One that comes late does not hit the next;
     - an incarnation ends in this order: its timers are cancelled, its monitors dropped, its children stopped in
       reverse order, its ``on_stop`` run, its open asks answered, its watchers told, then its parent;
-    - however its end begins, it has the shutdown budget for it, and is fenced past that;
+    - however its end begins, it has the shutdown budget for it, and is fenced past that; who has a brutal one and
+      ends by itself has the default for that;
     - the next incarnation starts only when the parent says so, thus only after all of that.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from greenroom.supervision._incarnation import Incarnation, SupersededError
 from greenroom.supervision._mailbox import is_stop
@@ -30,6 +31,9 @@ from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+
+SHUTDOWN_NS: Final = 5_000_000_000
+"""How long an end may take where nothing else is said."""
 
 
 class Ending(Place):
@@ -66,10 +70,13 @@ class Ending(Place):
 
     def _arm_stop_timer(self, life: Incarnation) -> None:
         """Begin the shutdown budget, unless it has begun; under the lock."""
-        if life.stop_timer is None and self.shutdown_ns:
-            why = f"did not stop within its {self.shutdown_ns / 1e6:g} ms"
-            expired = partial(self.fence, why, life)
-            life.stop_timer = self.system.runtime.call_later(self.shutdown_ns, expired)
+        if life.stop_timer is not None:
+            return
+        # A brutal budget says how to be stopped, and nothing of how long an end of one's own may take.
+        budget_ns = SHUTDOWN_NS if self.shutdown_ns == 0 and not life.fenced else self.shutdown_ns
+        if budget_ns:
+            expired = partial(self.fence, f"did not stop within its {budget_ns / 1e6:g} ms", life)
+            life.stop_timer = self.system.runtime.call_later(budget_ns, expired)
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
         """Give the present incarnation up, wherever its thread is. Any thread may call it.

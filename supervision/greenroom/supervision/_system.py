@@ -6,8 +6,9 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from greenroom.supervision._actor import SHUTDOWN_NS, START_NS, Actor, make_cell
+from greenroom.supervision._actor import START_NS, Actor, make_cell
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._ref import ActorRef
