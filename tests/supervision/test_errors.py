@@ -11,6 +11,7 @@ from greenroom.supervision.errors import (
     ActorFenced,
     ActorStopped,
     AlreadyPresent,
+    AlreadyRegistered,
     AlreadyStarted,
     AskTimeout,
     BadSpec,
@@ -47,6 +48,11 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         "actor 'mic' was fenced before it answered; the message may have been handled in part",
     ),
     (ActorCrashed("mic", 3, CAUSE), RuntimeError, "actor 'mic' (incarnation 3) crashed with ValueError"),
+    (
+        AlreadyRegistered("stage", "top/mic"),
+        RuntimeError,
+        "the name 'stage' is registered for actor 'top/mic'",
+    ),
     (MailboxFull("mic", 8), RuntimeError, "the mailbox of actor 'mic' is full (8 messages)"),
     (
         AskTimeout("mic", 500_000_000),

@@ -64,6 +64,9 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (ChildSpec, "mailbox", None, "a MailboxSpec"),
     (ChildSpec, "start_ns", 0, "from 1"),
     (ChildSpec, "start_ns", False, "an integer"),
+    (ChildSpec, "register", "", "printable text of 1 to 200"),
+    (ChildSpec, "register", "a\nb", "printable text"),
+    (ChildSpec, "register", 7, "printable text"),
     (MailboxSpec, "capacity", 0, "from 1"),
     (MailboxSpec, "capacity", MOST_MESSAGES + 1, "from 1"),
     (MailboxSpec, "capacity", True, "an integer"),
@@ -129,6 +132,7 @@ def test_the_defaults_are_otps() -> None:
     assert worker.shutdown_ns == 5 * SECOND_NS
     assert child(type=ChildType.SUPERVISOR).shutdown_ns is ShutdownBudget.INFINITE
     assert (worker.backoff, worker.dispatcher, worker.mailbox) == (None, Dispatcher.POOL, MailboxSpec())
+    assert worker.register is None
     flags = SupervisorFlags()
     assert (flags.strategy, flags.intensity, flags.period_ns) == (Strategy.ONE_FOR_ONE, 1, 5 * SECOND_NS)
     assert flags.auto_shutdown is AutoShutdown.NEVER
@@ -150,6 +154,7 @@ def test_what_was_given_can_be_read_back() -> None:
         "dispatcher": Dispatcher.PINNED,
         "mailbox": MailboxSpec(capacity=1, overflow=Overflow.DROP_OLDEST),
         "start_ns": 1,
+        "register": "stage",
     }
     spec = ChildSpec(**given)
     assert {each.name: getattr(spec, each.name) for each in fields(spec)} == given

@@ -162,7 +162,7 @@ def test_a_brutal_child_that_ends_by_itself_and_hangs_is_given_up(how: str) -> N
     with ActorSystem(runtime) as system:
         seen = Recorder(system)
         parent = system.start(Probe, on_start=start)
-        (child,) = parent._cell.children or ()
+        child = next(iter(parent._cell.children or ()))
         child.ref.tell(lambda actor: actor.end() if how == "by itself" else 1 / 0)
         runtime.advance(4_999_000_000)
         assert seen.of(ActorEnded) == []

@@ -1,11 +1,12 @@
 """Actors: Pykka's, sharing threads, with an acknowledged start, children, monitors and timers."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
+from greenroom.supervision import _checks
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
@@ -14,7 +15,10 @@ from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Normal, Shutdown
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
-from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
+from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
+
+if TYPE_CHECKING:
+    from greenroom.supervision._system import ActorSystem
 
 A = TypeVar("A", bound="Actor")
 T = TypeVar("T")
@@ -125,6 +129,12 @@ class Actor(pykka.Actor):
         return runtime
 
     @property
+    def system(self) -> "ActorSystem":
+        """What it lives in: there it finds others by name."""
+        system: ActorSystem = self._cell.system
+        return system
+
+    @property
     def incarnation(self) -> int:
         """Which incarnation this is, from 1."""
         return self._life.number
@@ -167,6 +177,7 @@ class Actor(pykka.Actor):
         mailbox: MailboxSpec = DEFAULT_MAILBOX,
         shutdown_ns: int | None = SHUTDOWN_NS,
         start_ns: int | None = START_NS,
+        register: str | None = None,
         **kwargs: Any,
     ) -> ActorRef[A]:
         """Start a child, without waiting: `on_child` hears how it went.
@@ -181,6 +192,7 @@ class Actor(pykka.Actor):
             mailbox: bound and overflow policy.
             shutdown_ns: how long an ordered stop may take before it is fenced; 0 fences at once, None waits.
             start_ns: how long its start may take before it is fenced; None waits.
+            register: a name to find it by, system-wide; its start fails with `AlreadyRegistered` if another has it.
             kwargs: for its constructor.
 
         Raises:
@@ -198,6 +210,7 @@ class Actor(pykka.Actor):
             mailbox=mailbox,
             shutdown_ns=shutdown_ns,
             start_ns=start_ns,
+            register=register,
         )
         mine.adopt(cell)
         ref: ActorRef[A] = cell.ref
@@ -297,8 +310,11 @@ def make_cell(
     mailbox: MailboxSpec = DEFAULT_MAILBOX,
     shutdown_ns: int | None = SHUTDOWN_NS,
     start_ns: int | None = START_NS,
+    register: str | None = None,
 ) -> Cell:
     """Make a cell with its ref; nothing runs yet."""
+    if register is not None:
+        _checks.text("register", register, most=LONGEST_ID)
     cell = Cell(
         system,
         parent,
@@ -310,6 +326,7 @@ def make_cell(
         mailbox=mailbox,
         shutdown_ns=shutdown_ns,
         start_ns=start_ns,
+        register=register,
     )
     cell.ref = ActorRef(cell)
     return cell

@@ -90,7 +90,7 @@ class UpdateSupervisor:
     Everything is checked first; with `BadSpec` nothing has changed. Whoever runs keeps running, with its
     incarnation, mailbox and monitors; its new spec can be read back at once and holds from its next start, stop or
     end on. Children of new ids are known, and not started; those that are left out stay, behind the others. A
-    supervisor cannot become dynamic or stop being so, and a child keeps its dispatcher.
+    supervisor cannot become dynamic or stop being so, and a child keeps its dispatcher and its registered name.
     """
 
     flags: SupervisorFlags | None = None

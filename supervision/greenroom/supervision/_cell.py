@@ -181,6 +181,8 @@ class Cell(Ending):
                 expired = partial(self.fence, why, life, if_starting=True)
                 life.start_timer = self.system.runtime.call_later(self.start_ns, expired)
         try:
+            if self.register is not None:
+                self.system.names.claim(self.register, self)
             life.actor = actor = object.__new__(self.actor_class)
             actor._cell = self
             actor._life = life

@@ -149,6 +149,9 @@ class Keeper:
             if ref is not None and ref._cell.dispatcher is not spec.dispatcher:
                 hint = f"{ref._cell.dispatcher} as it was for {spec.id!r}; delete it and start it anew"
                 raise BadSpec("ChildSpec.dispatcher", spec.dispatcher, hint)
+            if ref is not None and ref._cell.register != spec.register:
+                hint = f"{ref._cell.register!r} as it was for {spec.id!r}; delete it and start it anew"
+                raise BadSpec("ChildSpec.register", spec.register, hint)
         self.family.update(flags, specs)
         for known in self.family:
             ref = self.ref_of(known.id)
@@ -285,6 +288,7 @@ class Keeper:
             mailbox=spec.mailbox,
             shutdown_ns=_budget_ns(spec),
             start_ns=spec.start_ns,
+            register=spec.register,
             **spec.kwargs,
         )
         self._kept[child] = _Kept(ref)

@@ -11,7 +11,8 @@
 
 Laws:
     - a place is ``terminated`` once, after its last incarnation is over: its ref is dead from then on;
-    - each watch is told once: when its incarnation is over, or when the place is terminated.
+    - each watch is told once: when its incarnation is over, or when the place is terminated;
+    - its registered names are free before anybody can see that it is terminated.
 """
 
 from collections.abc import Callable
@@ -50,8 +51,10 @@ class Place(Mailbox):
         "kwargs",
         "life",
         "name",
+        "names",
         "parent",
         "ref",
+        "register",
         "shutdown_ns",
         "start_ns",
         "state",
@@ -72,6 +75,7 @@ class Place(Mailbox):
         mailbox: MailboxSpec,
         shutdown_ns: int | None,
         start_ns: int | None,
+        register: str | None,
     ) -> None:
         super().__init__(system, mailbox)
         self.parent = parent
@@ -82,6 +86,8 @@ class Place(Mailbox):
         self.dispatcher = dispatcher
         self.shutdown_ns = shutdown_ns
         self.start_ns = start_ns
+        self.register = register
+        self.names: dict[str, None] | None = None
         self.executor = system.runtime.executor(dispatcher, name)
         self.state = DOWN
         self.incarnation = 0
@@ -220,6 +226,8 @@ class Place(Mailbox):
         with self.lock:
             if self.terminated:
                 return
+            if self.names:
+                self.system.names.forget(self)
             self.terminated = True
             self.state = DOWN
             watches, self.watches = self.watches, None

@@ -11,6 +11,7 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._log import get_logger, outline
+from greenroom.supervision._names import Names, checked_holder, checked_name
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
@@ -44,6 +45,7 @@ class ActorSystem:
         self.runtime: Any = ThreadRuntime() if runtime is None else runtime
         self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
         self.dead_letters = 0
+        self.names = Names()
         self._roots: dict[Cell, Future[Any]] = {}
         # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
         self._lock = new_recursive_lock()
@@ -72,6 +74,7 @@ class ActorSystem:
         mailbox: MailboxSpec = DEFAULT_MAILBOX,
         shutdown_ns: int | None = SHUTDOWN_NS,
         start_ns: int | None = START_NS,
+        register: str | None = None,
     ) -> tuple[ActorRef[A], Future[Any]]:
         """Start an actor without a supervisor; the future is completed once it has started or failed to."""
         cell = make_cell(
@@ -85,6 +88,7 @@ class ActorSystem:
             mailbox=mailbox,
             shutdown_ns=shutdown_ns,
             start_ns=start_ns,
+            register=register,
         )
         started: Future[Any] = Future(self.runtime, name)
         with self._lock:
@@ -118,6 +122,34 @@ class ActorSystem:
                 started.try_set(None)
             else:
                 started.try_fail(ActorStopped(cell.path))
+
+    def register(self, name: str, ref: ActorRef[Any]) -> None:
+        """Let ``ref`` be found by ``name`` until it is gone for good; restarts do not matter.
+
+        An actor may have several names. Registering again what is registered so already changes nothing.
+
+        Raises:
+            BadSpec: the name is no printable text of 1 to `spec.LONGEST_ID` characters, or ``ref`` is not the ref of
+                an actor of this system.
+            AlreadyRegistered: another actor has the name.
+            ActorDead: the actor is gone.
+        """
+        holder = checked_holder(self, ref)
+        holder.refuse_zombies()
+        self.names.claim(checked_name("name", name), holder)
+
+    def unregister(self, name: str) -> bool:
+        """Free a name; False if nobody had it."""
+        return self.names.release(name)
+
+    def whereis(self, name: str) -> ActorRef[Any] | None:
+        """Return who has that name, or None. Costs one look into a dictionary, and takes no lock."""
+        found: ActorRef[Any] | None = self.names.find(name)
+        return found
+
+    def registered(self) -> tuple[str, ...]:
+        """Return all names that somebody has, sorted."""
+        return self.names.all()
 
     def observe(self, observer: Callable[[SystemEvent], None]) -> Callable[[], None]:
         """Call ``observer`` with every event, on the thread where it happens: be quick. Returns its undoing."""

@@ -258,6 +258,20 @@ class MaxChildren(SupervisionError, RuntimeError):
         )
 
 
+class AlreadyRegistered(SupervisionError, RuntimeError):
+    """Another actor has that name; nothing has changed.
+
+    Attributes:
+        name: the name.
+        holder: the path of the actor that has it.
+    """
+
+    def __init__(self, name: str, holder: str) -> None:
+        self.name = name
+        self.holder = holder
+        super().__init__(f"the name {name!r} is registered for actor {holder!r}")
+
+
 class LeaseRefused(SupervisionError, RuntimeError):
     """The ledger did not grant or transfer a lease; nothing has changed.
 

@@ -17,7 +17,7 @@ from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher
 
 LONGEST_ID: Final = 200
-"""Characters of a child's id."""
+"""Characters of a child's id, and of a registered name."""
 MOST_MESSAGES: Final = 10_000_000
 """No mailbox is larger."""
 MOST_CHILDREN: Final = 10_000_000
@@ -118,6 +118,8 @@ class ChildSpec:
         dispatcher: which threads run it.
         mailbox: how many messages it keeps.
         start_ns: how long its start may take before it counts as failed.
+        register: a name to find it by, system-wide (`ActorSystem.whereis`), from before its start is acknowledged until
+            it is gone for good; its start fails with `AlreadyRegistered` if another actor has that name.
     """
 
     id: str
@@ -132,6 +134,7 @@ class ChildSpec:
     dispatcher: Dispatcher = Dispatcher.POOL
     mailbox: MailboxSpec = DEFAULT_MAILBOX
     start_ns: int = 30 * SECOND_NS
+    register: str | None = None
 
     def __post_init__(self) -> None:
         _checks.text("ChildSpec.id", self.id, most=LONGEST_ID)
@@ -147,6 +150,8 @@ class ChildSpec:
         _checks.member("ChildSpec.dispatcher", self.dispatcher, Dispatcher)
         _checks.instance("ChildSpec.mailbox", self.mailbox, MailboxSpec)
         _checks.integer("ChildSpec.start_ns", self.start_ns, least=1, most=LONGEST_NS)
+        if self.register is not None:
+            _checks.text("ChildSpec.register", self.register, most=LONGEST_ID)
         if self.significant and self.restart is Restart.PERMANENT:
             raise BadSpec(
                 "ChildSpec.significant",

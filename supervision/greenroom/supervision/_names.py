@@ -1,0 +1,91 @@
+"""Names for actors, system-wide: who is called what, and forgotten in the step in which the actor dies.
+
+Laws:
+    - a name means one actor at a time, and goes with the place, not with an incarnation: it stays over restarts;
+    - a name is found as long as its actor's ref is alive, and is free before anybody is told that it is not;
+    - looking a name up takes no lock; a death costs what the dead one's own names cost, whatever else is registered.
+"""
+
+from typing import Any, Final
+
+from greenroom.supervision import _checks
+from greenroom.supervision._place import Place
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._threads import new_recursive_lock
+from greenroom.supervision.errors import ActorDead, AlreadyRegistered, BadSpec
+from greenroom.supervision.spec import LONGEST_ID
+
+
+class Names:
+    """The names of one system."""
+
+    def __init__(self) -> None:
+        # The innermost lock: it is taken under a cell's, and nothing else is taken under it. Re-entrant, because a
+        # finalizer may end an actor while this thread holds it.
+        self._lock: Final = new_recursive_lock()
+        self._holders: Final[dict[str, Place]] = {}
+
+    def find(self, name: str) -> Any:
+        """Return the ref of who is called ``name``, or None."""
+        holder = self._holders.get(name)
+        return None if holder is None or holder.terminated else holder.ref
+
+    def all(self) -> tuple[str, ...]:
+        """Return all names, sorted."""
+        with self._lock:
+            return tuple(sorted(self._holders))
+
+    def claim(self, name: str, holder: Place) -> None:
+        """Call ``holder`` so; no change if it is called so already.
+
+        Raises:
+            AlreadyRegistered: somebody else is.
+            ActorDead: it is gone.
+        """
+        with holder.lock:
+            if holder.terminated:
+                raise ActorDead(holder.path)
+            with self._lock:
+                there = self._holders.setdefault(name, holder)
+                if there is holder:
+                    holder.names = {**(holder.names or {}), name: None}
+                    return
+        raise AlreadyRegistered(name, there.path)
+
+    def release(self, name: str) -> bool:
+        """Free a name; False if nobody is called so."""
+        while (holder := self._holders.get(name)) is not None:
+            holder.refuse_zombies()
+            with holder.lock, self._lock:
+                if self._holders.get(name) is holder:
+                    del self._holders[name]
+                    (holder.names or {}).pop(name, None)
+                    return True
+        return False
+
+    def forget(self, holder: Place) -> None:
+        """Free all names of who is about to be gone; under its lock."""
+        names, holder.names = holder.names, None
+        with self._lock:
+            for name in names or ():
+                del self._holders[name]
+
+
+def checked_name(field: str, name: object) -> str:
+    """Return a name that can be registered.
+
+    Raises:
+        BadSpec: it is no printable text, or too long.
+    """
+    return _checks.text(field, name, most=LONGEST_ID)
+
+
+def checked_holder(system: object, ref: object) -> Place:
+    """Return the place of a ref that can be registered with ``system``.
+
+    Raises:
+        BadSpec: it is no ref, or that of another system's actor.
+    """
+    if not isinstance(ref, ActorRef) or ref._cell.system is not system:
+        raise BadSpec("ref", ref, "the ref of an actor of this system")
+    return ref._cell
