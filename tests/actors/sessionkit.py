@@ -21,7 +21,7 @@ from greenroom.actors import (
 )
 from greenroom.actors.frames import read_only
 from greenroom.supervision import Future
-from greenroom.supervision.simulated import SimulatedRuntime, Step
+from greenroom.supervision.simulated import SimulatedRuntime, TraceLine
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -212,7 +212,7 @@ class Limit:
         self.left = steps
         self.last: list[str] = []
 
-    def __call__(self, step: Step) -> None:
+    def __call__(self, step: TraceLine) -> None:
         self.left -= 1
         if self.left < 40:
             self.last.append(str(step))

@@ -25,6 +25,7 @@ from greenroom.supervision.errors import (
     MailboxFull,
     MaxChildren,
     NotForDynamic,
+    NotRepeatable,
     Restless,
     RuntimeClosed,
     StartFailed,
@@ -118,6 +119,14 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         Deadlock("mic", ()),
         RuntimeError,
         "nothing can complete what is awaited from 'mic' any more; nothing hangs, so it was never going to be answered",
+    ),
+    (
+        NotRepeatable(4, 3, 2),
+        RuntimeError,
+        (
+            "the program is not the same twice: choice 4 was among 3 steps, and is among 2 now; "
+            "it must take time, dice and ids from its runtime, and start anew in each run"
+        ),
     ),
     (
         Restless(9),

@@ -17,7 +17,7 @@ from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.errors import ActorCrashed, AskTimeout, BlockingInHandler, Deadlock, Restless
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.runtime import Dispatcher
-from greenroom.supervision.simulated import SimulatedRuntime, Step
+from greenroom.supervision.simulated import SimulatedRuntime, TraceLine
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,9 +84,9 @@ def test_a_trace_does_not_depend_on_hashes_or_addresses() -> None:
 
 def test_the_dice_do_not_change_the_order() -> None:
     """Who rolls dice once more meets the same schedule."""
-    traces: list[list[Step]] = []
+    traces: list[list[TraceLine]] = []
     for rolls in (0, 3):
-        trace: list[Step] = []
+        trace: list[TraceLine] = []
         runtime = SimulatedRuntime(9, trace=trace.append)
         with ActorSystem(runtime) as system:
             for _ in range(rolls):

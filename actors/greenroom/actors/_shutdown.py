@@ -49,6 +49,7 @@ async def shut_down(
 
 
 def _closed(room: RoomState) -> Future[None]:
+    room.closing = True  # first: a room that is only starting either sees this, or is seen here
     if room.actor is not None:
         room.actor.send(CloseRoom())
     return room.gone

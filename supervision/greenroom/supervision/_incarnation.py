@@ -124,6 +124,16 @@ class OwnTimer:
         self._args = args
         self.handle: Any = None
 
+    @property
+    def path(self) -> str:
+        """Whose timer it is."""
+        return self._cell.path
+
+    @property
+    def function(self) -> Callable[..., object] | None:
+        """What it will call, unless it is cancelled."""
+        return self._function
+
     def due(self) -> None:
         """Called by the runtime's timer: only enqueue."""
         self._cell.put_continuation(self._life, self._fire, ())

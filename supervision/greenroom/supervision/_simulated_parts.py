@@ -4,6 +4,7 @@ from collections import deque
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._threads import current
 from greenroom.supervision.errors import BlockingInHandler
 from greenroom.supervision.runtime import Task
@@ -29,44 +30,57 @@ class Shared:
 
 
 class Pinned:
-    """An executor whose tasks run one after the other. It is itself the task that runs the first of them."""
+    """An executor whose tasks run one after the other. It is itself the task that runs the first of them.
+
+    ``running`` is the number of the step that is in a task of it: one that lingers or hangs, seen from other steps.
+    """
 
     def __init__(self, runtime: "SimulatedRuntime", name: str) -> None:
         self._runtime = runtime
         self._queue: deque[Task] = deque()
-        self._stuck = 0
+        self._owner: Mailbox | None = None
         self._closing = False
+        self.running = 0
         self.name = name
 
+    @property
+    def path(self) -> str:
+        """The path of the actor whose thread it is, once that has run on it."""
+        return self.name if self._owner is None else self._owner.path
+
     def submit(self, task: Task) -> None:
+        if self._owner is None and isinstance(task, Mailbox):
+            self._owner = task
         self._queue.append(task)
-        if len(self._queue) == 1 and not self._stuck:
+        if len(self._queue) == 1 and not self.running:
             self._runtime.ready.append(self)
 
     def head(self) -> Task:
         return self._queue[0]
 
     def run(self) -> None:
-        task = self._queue[0]
+        task = self._queue.popleft()
+        me = self.running = self._runtime.thread_id()
         try:
             task.run()
         finally:
-            self._queue.popleft()
-            self._stuck = self._runtime.stuck_now()
-            if self._queue and not self._stuck:
-                self._runtime.ready.append(self)
-            self._end_if_done()
+            if self.running == me and not self._runtime.hangs(me):
+                self._go_on()
 
     def abandon(self, ident: int) -> None:
-        if self._stuck == ident:
-            self._stuck = 0
-            if self._queue:
-                self._runtime.ready.append(self)
-            self._end_if_done()
+        """Go on without step ``ident``, if that is the one which runs."""
+        if self.running == ident:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        self.running = 0
+        if self._queue:
+            self._runtime.ready.append(self)
+        self._end_if_done()
 
     def replace(self) -> None:
-        if self._stuck:
-            ident = self._stuck
+        ident = self.running
+        if ident:
             self._runtime.zombies.setdefault(ident, self.name)
             self._runtime.abandon(ident)
 
@@ -75,7 +89,7 @@ class Pinned:
         self._end_if_done()
 
     def _end_if_done(self) -> None:
-        if self._closing and not self._queue and not self._stuck:
+        if self._closing and not self._queue and not self.running:
             self._runtime.pinned.pop(self, None)
 
 

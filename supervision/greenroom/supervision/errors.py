@@ -322,5 +322,24 @@ class Restless(SupervisionError, RuntimeError):
         super().__init__(f"still busy after {steps} steps; a timer or an actor that feeds itself never rests")
 
 
+class NotRepeatable(SupervisionError, RuntimeError):
+    """Under simulation: the program did something else than before, though the same was chosen.
+
+    Attributes:
+        choice: at which choice, from 0.
+        before: among how many steps there was to choose then.
+        now: and now.
+    """
+
+    def __init__(self, choice: int, before: int, now: int) -> None:
+        self.choice = choice
+        self.before = before
+        self.now = now
+        super().__init__(
+            f"the program is not the same twice: choice {choice} was among {before} steps, and is among {now} now; "
+            "it must take time, dice and ids from its runtime, and start anew in each run"
+        )
+
+
 def _named(actor: str, incarnation: int | None) -> str:
     return f"actor {actor!r}" if incarnation is None else f"actor {actor!r} (incarnation {incarnation})"

@@ -23,86 +23,79 @@ import itertools
 import random  # noqa: TID251 - the simulation's dice are made here
 import traceback
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
-from typing import Any, Final, NoReturn, cast
+from typing import Any, Final, NoReturn
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import SupersededError
-from greenroom.supervision._mailbox import Ask, Mailbox
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
+from greenroom.supervision._steps import Handle, Ready, Step, TraceLine, described
 from greenroom.supervision._threads import current
 from greenroom.supervision.errors import BlockingInHandler, Deadlock, Restless
 from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
+from greenroom.supervision.schedules import RandomScheduler, Scheduler
+
+__all__ = ["STEPS", "Hang", "Ready", "SimulatedRuntime", "Step", "TraceLine"]
 
 STEPS: Final = 10_000_000
 """After so many steps a run that was to come to rest is taken to be one that never will."""
+DEPTH: Final = 12
+"""So many steps may linger at a time; what the next one does takes its time without others."""
 
 
-class _HungError(SupersededError):
-    """Unwinds a step whose thread never comes back."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a run.
-
-    Attributes:
-        number: from 1.
-        at_ns: virtual time.
-        where: the actor's path, or what kind of thing ran.
-        what: the message or signal that was handled, by the name of its type.
-    """
-
-    number: int
-    at_ns: int
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.number:6} {self.at_ns / 1e9:12.6f} {self.where} <- {self.what}"
-
-
-class _Handle:
-    """A timer of the simulation."""
-
-    __slots__ = ("callback",)
-
-    def __init__(self, callback: Callable[[], None]) -> None:
-        self.callback: Callable[[], None] | None = callback
-
-    def cancel(self) -> None:
-        self.callback = None
+class Hang(SupersededError):  # noqa: N818 - it is no error: it is how a step that never comes back leaves the stack
+    """Unwinds a step that never comes back. Who calls foreign code lets it pass, and releases nothing for it."""
 
 
 class SimulatedRuntime:
-    """Runs actors in one thread, in virtual time, in an order that the seed decides.
+    """Runs actors in one thread, in virtual time, in an order that the scheduler decides.
 
     Nothing runs by itself: `step`, `run_until_idle`, `advance`, or whoever waits for an answer, runs it.
 
     Args:
-        seed: decides the order and the dice.
+        seed: decides the dice, and the order where no scheduler is given.
+        scheduler: decides the order; a `RandomScheduler` of that seed by default.
         trace: is told of each step before it is taken.
+        limit: a run of more steps than that is `Restless`.
+
+    Attributes:
+        choices: what the scheduler chose wherever there was a choice: `schedules.Replay` repeats it.
+        on_step: called after each step; what it raises ends the run there, and it is not called again. This is
+            where laws are checked.
+        steps: how many were taken.
     """
 
     throughput: Final = 1
     simulated: Final = True
 
-    def __init__(self, seed: int = 0, *, trace: Callable[[Step], None] | None = None) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        scheduler: Scheduler | None = None,
+        trace: Callable[[TraceLine], None] | None = None,
+        limit: int = STEPS,
+    ) -> None:
         self.seed = seed
         self.random = random.Random(f"dice {seed}")  # apart, so that who rolls dice does not change the order
+        self.scheduler: Scheduler = RandomScheduler(seed) if scheduler is None else scheduler
         self.trace = trace
+        self.limit = limit
+        self.choices: list[int] = []
+        self.on_step: Callable[[], object] | None = None
         self.steps = 0
         self.ready: list[Task] = []
         self.pinned: dict[Pinned, None] = {}
         self.zombies: dict[int, Any] = {}
-        self._choose = random.Random(f"order {seed}").random
+        self._options = Ready(self.ready)
         self._now_ns = 0
-        self._timers: list[tuple[int, int, _Handle]] = []
+        self._timers: list[tuple[int, int, Handle]] = []
         self._serial = itertools.count()
         self._ids = itertools.count(1)
         self._shared = Shared(self)
         self._hung: dict[int, tuple[str, str]] = {}
-        self._stepping = False
+        self._me = 0
+        self._depth = 0
+        self._failure: BaseException | None = None
 
     # -- the runtime's interface --------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class SimulatedRuntime:
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` once virtual time has come to that."""
-        handle = _Handle(callback)
+        handle = Handle(callback)
         heapq.heappush(self._timers, (self._now_ns + max(0, delay_ns), next(self._serial), handle))
         return handle
 
@@ -130,7 +123,7 @@ class SimulatedRuntime:
 
     def thread_id(self) -> int:
         """Return the number of the present step, as if each step had a thread of its own; 0 between steps."""
-        return self.steps if self._stepping else 0
+        return self._me
 
     def lock(self) -> Any:
         """Return a mutex that refuses to wait."""
@@ -204,26 +197,10 @@ class SimulatedRuntime:
 
         Raises:
             BlockingInHandler: called in a step.
+            Restless: it is one more than the limit.
         """
         self._refuse_in_step("a step")
-        timers = self._timers
-        while timers and timers[0][2].callback is None:
-            heapq.heappop(timers)
-        due_ns = timers[0][0] if timers else None
-        timer_now = due_ns is not None and due_ns <= self._now_ns
-        choices = len(self.ready) + timer_now
-        if choices:
-            index = int(self._choose() * choices)
-            if index < len(self.ready):
-                self._run(index)
-            else:
-                self._fire()
-            return True
-        if due_ns is None or (until_ns is not None and due_ns > until_ns):
-            return False
-        self._now_ns = due_ns
-        self._fire()
-        return True
+        return self._next(until_ns)
 
     def run_until_idle(self, limit: int = STEPS) -> int:
         """Run until there is nothing to do, letting time jump; return the number of steps.
@@ -249,77 +226,105 @@ class SimulatedRuntime:
         """Make the present step one that took ``delay_ns``: what a slow handler calls instead of sleeping."""
         self._now_ns += delay_ns
 
+    def linger(self, delay_ns: int) -> None:
+        """Be in the present step for ``delay_ns``, while others go on: what a call that takes long does.
+
+        Others run meanwhile, on top of this step's stack: so of two that linger the one that began later comes back
+        first. Should this one be given up in the meantime, it comes back all the same, and finds that.
+        """
+        assert self._me, "only what runs in a step can linger"
+        until_ns = self._now_ns + delay_ns
+        if self._depth == DEPTH:
+            self._now_ns = until_ns
+            return
+        me, cell = self._me, current.cell
+        self._me, current.cell = 0, None
+        self._depth += 1
+        try:
+            while self._next(until_ns):
+                pass
+        except BaseException as error:  # noqa: BLE001 - it is the run's: code that lingers could catch it
+            self._failure = error
+            raise Hang from None
+        finally:
+            self._depth -= 1
+            self._me, current.cell = me, cell
+        self._now_ns = max(self._now_ns, until_ns)
+
     def hang(self) -> NoReturn:
         """Make the present step one that never comes back: what a handler calls instead of hanging."""
-        assert self._stepping, "only what runs in a step can hang"
+        assert self._me, "only what runs in a step can hang"
         cell = current.cell
-        where = f"step {self.steps}" if cell is None else cell.path
-        self._hung[self.steps] = (where, "".join(traceback.format_stack()))
-        raise _HungError
+        where = f"step {self._me}" if cell is None else cell.path
+        self._hung[self._me] = (where, "".join(traceback.format_stack()))
+        raise Hang
 
-    def stuck_now(self) -> int:
-        """Return the present step's number if it hangs, else 0."""
-        return self.steps if self.steps in self._hung and self.steps not in self.zombies else 0
+    def hangs(self, ident: int) -> bool:
+        """Whether step ``ident`` is one that never comes back."""
+        return ident in self._hung
 
     # -- one step ---------------------------------------------------------------------------------------------
 
-    def _run(self, index: int) -> None:
+    def _next(self, until_ns: int | None) -> bool:
+        timers = self._timers
+        while timers and timers[0][2].callback is None:
+            heapq.heappop(timers)
         ready = self.ready
-        task = ready[index]
-        ready[index] = ready[-1]
-        ready.pop()
-        self._begin(task.head() if isinstance(task, Pinned) else task)
-        try:
-            task.run()
-        except _HungError:
-            return
-        finally:
-            self._stepping = False
+        count = len(ready)
+        if timers and timers[0][0] <= self._now_ns:
+            index = self._choose(Ready([*ready, timers[0][2]])) if count else 0
+        elif count:
+            index = self._choose(self._options) if count > 1 else 0
+        elif not timers or (until_ns is not None and timers[0][0] > until_ns):
+            return False
+        else:
+            self._now_ns = timers[0][0]
+            index = 0
+        if self.steps >= self.limit:
+            raise Restless(self.limit)
+        self._take(ready.pop(index) if index < count else heapq.heappop(timers)[2])
+        if self.on_step is not None:
+            self._check()
+        return True
 
-    def _fire(self) -> None:
-        _, _, handle = heapq.heappop(self._timers)
-        callback, handle.callback = handle.callback, None
-        assert callback is not None
-        self._begin(None)
-        try:
-            callback()
-        finally:
-            self._stepping = False
+    def _choose(self, options: Ready) -> int:
+        index = self.scheduler.choose(options)
+        if not 0 <= index < len(options):
+            raise IndexError(f"{type(self.scheduler).__name__} chose {index} of {len(options)} steps")
+        self.choices.append(index)
+        return index
 
-    def _begin(self, task: Task | None) -> None:
-        self.steps += 1
-        self._stepping = True
+    def _take(self, due: "Task | Handle") -> None:
+        me = self._me = self.steps = self.steps + 1
         if self.trace is not None:
-            where, what = ("timer", "due") if task is None else _describe(task)
-            self.trace(Step(self.steps, self._now_ns, where, what))
+            self.trace(TraceLine(me, self._now_ns, *described(due)))
+        try:
+            if isinstance(due, Handle):
+                callback, due.callback = due.callback, None
+                assert callback is not None
+                callback()
+            else:
+                due.run()
+        except Hang:
+            pass
+        finally:
+            self._me = 0
+        if self.zombies and me not in self._hung:
+            self.zombies.pop(me, None)  # it was given up, and has come back
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _check(self) -> None:
+        check, self.on_step = self.on_step, None
+        assert check is not None
+        check()
+        self.on_step = check
 
     def _refuse_in_step(self, what: str) -> None:
-        if self._stepping:
+        if self._me:
             cell = current.cell
             raise BlockingInHandler("the simulation" if cell is None else cell.path, what)
 
     def _who_hangs(self) -> tuple[str, ...]:
         return tuple(path for path, _ in self._hung.values())
-
-
-def _describe(task: Task) -> tuple[str, str]:
-    if not isinstance(task, Mailbox):
-        return "task", type(task).__name__
-    if task.control:
-        handler, _, detail = task.control[0]
-        name = handler.__name__.strip("_")
-        return task.path, name if detail is None else f"{name} {_name(detail)}"
-    if task.user:
-        return task.path, _name(task.user[0])
-    return task.path, "nothing"
-
-
-def _name(item: Any) -> str:
-    """Name a message so that it is the same in every run: no addresses, and no more than its type where it has any."""
-    if type(item) is Ask:
-        return f"ask {_name(item.message)}"
-    if isinstance(item, str | int):
-        return repr(item)
-    if type(item) is tuple and item:
-        return _name(item[0])
-    return str(getattr(cast("object", item), "__qualname__", type(cast("object", item)).__name__))
