@@ -89,12 +89,7 @@ class Cell(Ending):
     def _rests(self, me: int) -> bool:
         """Give the mailbox free, unless something has come in meanwhile; under the lock."""
         self.thread = 0
-        if (
-            not self.control
-        ):  # nothing may be called between these two lines: a finalizer might put something in
-            self.control = None
-        self.idle.release()
-        if (self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False):
+        if self.give_free():
             self.thread = me
             return False
         return True
@@ -177,9 +172,8 @@ class Cell(Ending):
                 return
             self.state = STARTING
             if self.start_ns is not None:
-                why = f"did not start within its {self.start_ns / 1e6:g} ms"
-                expired = partial(self.fence, why, life, if_starting=True)
-                life.start_timer = self.system.runtime.call_later(self.start_ns, expired)
+                overrun = partial(self.overrun, life, self.start_ns, "start")
+                life.start_timer = self.system.runtime.call_later(self.start_ns, overrun)
         try:
             if self.register is not None:
                 self.system.names.claim(self.register, self)

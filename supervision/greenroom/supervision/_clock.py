@@ -4,13 +4,19 @@ import heapq
 import itertools
 import threading  # noqa: TID251 - of the modules that own real time and threads
 import time  # noqa: TID251 - as above
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 from greenroom.supervision._log import log_bug
 
+_NEVER_NS: Final = 1 << 62
 JOIN_S: Final = 2.0
 """How long `Clock.close` waits for its thread."""
+
+
+SLACK: Final = 500
+"""So many cancelled timers may lie about before they are thrown away: each clean-up wakes the thread."""
 
 
 class Handle:
@@ -29,11 +35,22 @@ class Handle:
 
 
 class Clock:
-    """One thread for all timers. Cancelled ones are thrown away in bulk, so that cancelling is cheap."""
+    """One thread for all timers. Setting and cancelling one is cheap, because most never fire: they are budgets.
+
+    Laws:
+        - who sets a timer appends it to ``_new``, without a lock; whoever holds the lock moves those to the heap;
+        - the thread first says until when it will sleep (``_until_ns``) and then looks at ``_new`` once more; who sets
+          a timer first appends and then looks at ``_until_ns``. So one of them sees the other, and none is late;
+        - the heap is changed by the thread, or by who counts the timers, and by nobody else: a finalizer that the
+          garbage collector runs in the middle of that may set and cancel timers;
+        - cancelled ones are thrown away in bulk, so there are never many more entries than timers.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Handle]] = []
         # Due time and serial number come first, so that no Python code runs while the heap is being changed.
+        self._new: deque[tuple[int, int, Handle]] = deque()
+        self._until_ns = _NEVER_NS
         self._condition = threading.Condition()  # re-entrant, for finalizers
         self._serial = itertools.count()
         self._dead = 0
@@ -43,20 +60,36 @@ class Clock:
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Handle:
         handle = Handle(self, callback)
-        entry = (time.monotonic_ns() + max(0, delay_ns), next(self._serial), handle)
-        with self._condition:
-            heapq.heappush(self._heap, entry)
-            if self._heap[0] is entry:
+        due_ns = time.monotonic_ns() + delay_ns
+        self._new.append((due_ns, next(self._serial), handle))
+        if due_ns < self._until_ns:
+            with self._condition:
                 self._condition.notify()
         return handle
 
     def cancelled(self) -> None:
         self._dead += 1  # an estimate is enough: a lost count delays a clean-up
-        if self._dead > 64 and self._dead * 2 > len(self._heap):  # noqa: PLR2004 - small heaps are not worth it
+        if self._dead > SLACK and self._until_ns and self._many_dead():
             with self._condition:
-                self._heap = [entry for entry in self._heap if entry[2].callback is not None]
-                heapq.heapify(self._heap)
-                self._dead = 0
+                self._until_ns = 0  # so that this is done once
+                self._condition.notify()
+
+    def _many_dead(self) -> bool:
+        return self._dead > SLACK and self._dead * 2 > len(self._heap) + len(self._new)
+
+    def _throw_away(self) -> None:
+        """Forget the cancelled ones; under the lock, and never by a finalizer: it changes the heap in steps."""
+        self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+        heapq.heapify(self._heap)
+        self._dead = 0
+
+    def _take_in(self) -> None:
+        """Move the new timers to the heap, but those cancelled already; under the lock."""
+        new, heap = self._new, self._heap
+        while new:
+            entry = new.popleft()
+            if entry[2].callback is not None:
+                heapq.heappush(heap, entry)
 
     def _loop(self) -> None:
         while True:
@@ -72,13 +105,15 @@ class Clock:
     def _next(self) -> Callable[[], None] | None:
         with self._condition:
             while not self._closed:
+                self._take_in()
+                if self._many_dead():
+                    self._throw_away()
                 if not self._heap:
-                    self._condition.wait()
+                    self._sleep_until(_NEVER_NS)
                     continue
                 due_ns, _, handle = self._heap[0]
-                wait_ns = due_ns - time.monotonic_ns()
-                if wait_ns > 0 and handle.callback is not None:
-                    self._condition.wait(min(wait_ns / 1e9, threading.TIMEOUT_MAX))
+                if due_ns > time.monotonic_ns() and handle.callback is not None:
+                    self._sleep_until(due_ns)
                     continue
                 heapq.heappop(self._heap)
                 callback, handle.callback = handle.callback, None
@@ -86,9 +121,18 @@ class Clock:
                     return callback
             return None
 
+    def _sleep_until(self, due_ns: int) -> None:
+        self._until_ns = due_ns
+        if not self._new:  # see the laws
+            wait_ns = due_ns - time.monotonic_ns()
+            self._condition.wait(min(max(0, wait_ns) / 1e9, threading.TIMEOUT_MAX))
+        self._until_ns = 0
+
     def live(self) -> int:
         with self._condition:
-            return sum(entry[2].callback is not None for entry in self._heap)
+            self._take_in()
+            self._throw_away()
+            return len(self._heap)
 
     def close(self) -> None:
         with self._condition:

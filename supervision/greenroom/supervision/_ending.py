@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._incarnation import UNTIMED, Incarnation, SupersededError
 from greenroom.supervision._mailbox import is_stop
 from greenroom.supervision._place import (
     DOWN,
@@ -30,6 +30,7 @@ from greenroom.supervision._place import (
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
+from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 
 SHUTDOWN_NS: Final = 5_000_000_000
@@ -59,6 +60,8 @@ class Ending(Place):
         """
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
+        if self.dispatcher is Dispatcher.POOL and self.idle.acquire(False):
+            return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:
                 return False
@@ -68,6 +71,31 @@ class Ending(Place):
             self._arm_stop_timer(life)
         return self.put_control((Ending._stop, life, cause))
 
+    def _stop_at_rest(self, cause: Cause) -> bool:
+        """Stop an actor whose mailbox the caller holds: at once and here, if no code of its own is to be run.
+
+        Nothing of that can hang, so it needs no budget, and no thread but the caller's.
+        """
+        with self.lock:
+            life, epoch = self.life, self.epoch
+            coming = self.state not in (DOWN, ENDED)
+            at_once = self.state == RUNNING and not self.control and not self.children and life.is_bare
+            if at_once:
+                life.stop_timer = UNTIMED
+            elif coming:
+                self._arm_stop_timer(life)
+                self.control_lane().append((Ending._stop, life, cause))
+        if at_once:
+            try:
+                self.begin_end(cause, life, epoch)
+            except SupersededError:
+                life.stop_timer = None  # it was fenced meanwhile: that ends it, once it is given free
+        with self.lock:
+            again = self.give_free()
+        if again:
+            self.executor.submit(self)
+        return coming
+
     def _arm_stop_timer(self, life: Incarnation) -> None:
         """Begin the shutdown budget, unless it has begun; under the lock."""
         if life.stop_timer is not None:
@@ -75,8 +103,12 @@ class Ending(Place):
         # A brutal budget says how to be stopped, and nothing of how long an end of one's own may take.
         budget_ns = SHUTDOWN_NS if self.shutdown_ns == 0 and not life.fenced else self.shutdown_ns
         if budget_ns:
-            expired = partial(self.fence, f"did not stop within its {budget_ns / 1e6:g} ms", life)
-            life.stop_timer = self.system.runtime.call_later(budget_ns, expired)
+            overrun = partial(self.overrun, life, budget_ns, "stop")
+            life.stop_timer = self.system.runtime.call_later(budget_ns, overrun)
+
+    def overrun(self, life: Incarnation, budget_ns: int, what: str) -> None:
+        """Hear that ``life`` has not started, or not stopped, within its budget."""
+        self.fence(f"did not {what} within its {budget_ns / 1e6:g} ms", life, if_starting=what == "start")
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
         """Give the present incarnation up, wherever its thread is. Any thread may call it.
@@ -266,7 +298,8 @@ class Ending(Place):
             watches = self.watches_of(life.number)
             life.cancel_stop_timer()
         cause = life.cause or Normal()
-        life.fail_deferred(self._answer_at_end(cause, life))
+        if life.deferred is not None:
+            life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:
             watch.callback(life.number, cause)
         if self.system.observers:

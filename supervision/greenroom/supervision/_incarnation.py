@@ -5,7 +5,9 @@ whichever two steps it was cut off, cannot touch the next one.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import pykka
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._mailbox import Ask
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 
 class SupersededError(BaseException):
     """Unwinds a thread whose cell was fenced while it was in foreign code. Never seen outside the machine."""
+
+
+class _Untimed:
+    """Stands for the budget of what cannot take any time."""
+
+    def cancel(self) -> None:
+        """Nothing to take back."""
+
+
+UNTIMED: Final = _Untimed()
 
 
 class Incarnation:
@@ -58,6 +70,12 @@ class Incarnation:
         self.to_stop: list[Any] | None = None
         self.start_timer: Any = None
         self.stop_timer: Any = None
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether no code of the actor's, and nobody else's, is to be run when it is stopped; under the cell's lock."""
+        stop = getattr(self.actor.on_stop, "__func__", None)
+        return stop is pykka.Actor.on_stop and not (self.deferred or self.stops or self.stop_timer)
 
     def keep_open(self, reply: Future[Any]) -> None:
         """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""

@@ -325,6 +325,8 @@ class Keeper:
         self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))
 
     def _say_restarting(self, child: str, delay_ns: int) -> None:
+        if not self._actor._cell.system.observers:
+            return
         count = self.family.restarts_in_window(self._actor.runtime.now_ns())
         self._emit(
             ChildRestarting(path=self._actor.path, child=child, delay_ns=delay_ns, restarts_in_window=count)

@@ -124,6 +124,14 @@ class Place(Mailbox):
         """Hear how a child fares; `Ending` knows what follows."""
         raise NotImplementedError
 
+    def give_free(self) -> bool:
+        """Let go of the mailbox; true if something has come in meanwhile, and it is held again. Under the lock."""
+        # Nothing may be called between these two lines: a finalizer might put something in.
+        if not self.control:
+            self.control = None
+        self.idle.release()
+        return bool(self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False)
+
     def start(self) -> None:
         """Start the next incarnation. It is queued behind whatever the last one left to do.
 

@@ -1,6 +1,7 @@
 """What tests look through: an actor that does what it is told and remembers, and an observer that keeps events."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from greenroom.supervision._actor import Actor
@@ -41,18 +42,14 @@ class Probe(Actor):
         self.heard: list[Any] = [] if heard is None else heard
         self.signals: list[ChildSignal] = []
         self._on_start = on_start
-        self._on_stop = on_stop
+        if on_stop is not None:  # else it is an actor without code for its end, as most are
+            self.on_stop = partial(on_stop, self)  # type: ignore[method-assign]
         self._on_failure = on_failure
         self._keep = keep
 
     def on_start(self) -> Any:
         """Run what it was given to run."""
         return None if self._on_start is None else self._on_start(self)
-
-    def on_stop(self) -> None:
-        """Run what it was given to run."""
-        if self._on_stop is not None:
-            self._on_stop(self)
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - Pykka's
         """Run what it was given to run."""

@@ -1,0 +1,187 @@
+"""Many actors, and the short ways that make many cheap: stops without a hop, budgets without a lock."""
+
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+
+from greenroom.supervision import (
+    Actor,
+    ActorSystem,
+    ChildSpec,
+    ChildStarted,
+    CountChildren,
+    Dispatcher,
+    Shutdown,
+    Strategy,
+    Supervisor,
+    SupervisorFlags,
+)
+from greenroom.supervision._clock import Clock
+from greenroom.supervision._future import Future
+from greenroom.supervision.events import ActorEnded
+from greenroom.supervision.probes import Probe, Recorder
+
+MANY = 100_000
+PATIENCE_S = 60.0
+
+
+class Crowd(Supervisor):
+    """A dynamic supervisor that says when so many of its children have started."""
+
+    def __init__(self, wanted: int) -> None:
+        flags = SupervisorFlags(strategy=Strategy.DYNAMIC, max_children=wanted)
+        super().__init__(flags)
+        self._left = wanted
+        self._reply: Future[Any] | None = None
+
+    def on_receive(self, message: Any) -> Any:
+        if message != "fill":
+            return super().on_receive(message)
+        self._reply = self.defer_reply()
+        for number in range(self._left):
+            self.start_child(ChildSpec(id=f"child-{number}", start=Member))
+        return None
+
+    def on_child(self, signal: Any) -> None:
+        super().on_child(signal)
+        if isinstance(signal, ChildStarted):
+            self._left -= 1
+            if not self._left and self._reply is not None:
+                self._reply.set("full")
+
+
+class Member(Actor):
+    """Counts what it is told."""
+
+    heard = 0
+
+    def on_receive(self, message: Any) -> int:
+        self.heard += 1
+        return self.heard
+
+
+def test_a_hundred_thousand_actors_come_and_go(real: ActorSystem) -> None:
+    """All start, are told something, handle it, and stop; nothing of them is left."""
+    crowd = real.start(Crowd, MANY)
+    assert crowd.ask("fill", timeout=PATIENCE_S) == "full"
+    assert crowd.ask(CountChildren(), timeout=PATIENCE_S).active == MANY
+    members = [cell.ref for cell in crowd._cell.children or ()]
+    for member in members:
+        member.tell("hello")
+    assert [member.ask("again", timeout=PATIENCE_S) for member in members[:: MANY // 100]] == [2] * 100
+    real.request_stop(crowd)
+    gone = threading.Event()
+    crowd.watch(lambda _, __: gone.set())
+    assert gone.wait(PATIENCE_S)
+    assert not any(member.is_alive() for member in members)
+    assert real.paths() == []
+    assert real.dead_letters == 0
+    assert real.runtime.live_timers() == 0
+
+
+def test_a_resting_child_without_code_for_its_end_ends_before_its_parents_next_step(
+    simulated: ActorSystem,
+) -> None:
+    """What runs no code needs no hop: when the handler that stops it returns, it is over, and told once."""
+    seen = Recorder(simulated)
+    parent = simulated.start(Probe)
+    child = parent.ask(lambda actor: actor.spawn(Member, name="child"))
+    child.ask("up")
+    simulated.runtime.run_until_idle()
+
+    def stop(actor: Probe) -> str:
+        actor.stop_later(child)
+        return str(child.state_name)
+
+    assert parent.ask(stop) == "ended"
+    simulated.runtime.run_until_idle()
+    assert [(event.path, event.cause) for event in seen.of(ActorEnded)] == [
+        (f"{parent.path}/child", Shutdown())
+    ]
+
+
+@pytest.mark.parametrize("dispatcher", list(Dispatcher))
+def test_code_for_the_end_is_run_by_the_actor_itself(system: ActorSystem, dispatcher: Dispatcher) -> None:
+    """A hook, be it the class's or put on the object, runs in the child's cell: in its parent's it could hang that."""
+    from greenroom.supervision._threads import current  # noqa: PLC0415 - only here
+
+    ran_in: list[str] = []
+
+    class Careful(Member):
+        def on_stop(self) -> None:
+            ran_in.append(current.cell.name)
+
+    class Patched(Member):
+        def on_start(self) -> None:
+            self.on_stop = lambda: ran_in.append(current.cell.name)  # type: ignore[method-assign]
+
+    parent = system.start(Probe)
+    for kind in (Careful, Patched):
+        child = parent.ask(
+            lambda actor, kind=kind: actor.spawn(kind, name=kind.__name__, dispatcher=dispatcher)
+        )
+        child.ask("up", timeout=PATIENCE_S)
+        parent.ask(lambda actor, child=child: actor.stop_later(child), timeout=PATIENCE_S)
+    parent.stop(timeout=PATIENCE_S)
+    assert sorted(ran_in) == ["Careful", "Patched"]
+
+
+def test_who_waits_for_an_answer_of_a_resting_child_hears_of_its_end(system: ActorSystem) -> None:
+    """A child that owes an answer is stopped the long way, and its asker is told."""
+
+    class Owes(Actor):
+        def on_receive(self, message: Any) -> None:
+            self.defer_reply()
+
+    parent = system.start(Probe)
+    child = parent.ask(lambda actor: actor.spawn(Owes, name="child"), timeout=PATIENCE_S)
+    owed = child.ask("please", block=False)
+    parent.stop(timeout=PATIENCE_S)
+    with pytest.raises(Exception, match="child"):
+        owed.get(timeout=PATIENCE_S)
+
+
+def test_a_timer_that_is_due_before_the_others_is_not_late() -> None:
+    """The thread of timers sleeps until the earliest one, whichever was set last."""
+    clock = Clock()
+    try:
+        far = clock.call_later(10**15, lambda: None)
+        for _ in range(200):
+            fired = threading.Event()
+            clock.call_later(1000, fired.set)
+            assert fired.wait(PATIENCE_S)
+        far.cancel()
+        assert clock.live() == 0
+    finally:
+        clock.close()
+
+
+def test_timers_that_many_threads_set_and_cancel_fire_once_or_never() -> None:
+    """Setting takes no lock; none is lost, none fires after it was taken back, and the cancelled leave."""
+    clock = Clock()
+    fired: list[int] = []
+    done = threading.Barrier(5)
+
+    def work(base: int) -> None:
+        for number in range(base, base + 2000):
+            handle = clock.call_later(10**15 if number % 2 else number % 7, partial(fired.append, number))
+            if number % 2:
+                handle.cancel()
+        done.wait(PATIENCE_S)
+
+    threads = [threading.Thread(target=work, args=(base,)) for base in range(0, 8000, 2000)]
+    for thread in threads:
+        thread.start()
+    done.wait(PATIENCE_S)
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    last = threading.Event()
+    clock.call_later(1_000_000, last.set)
+    assert last.wait(PATIENCE_S)
+    try:
+        assert sorted(fired) == list(range(0, 8000, 2))
+        assert clock.live() == 0
+    finally:
+        clock.close()
