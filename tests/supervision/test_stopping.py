@@ -184,11 +184,12 @@ def test_a_brutal_shutdown_asks_nobody() -> None:
     with ActorSystem(runtime) as system:
         seen = Recorder(system)
         parent = system.start(Probe)
-        parent.ask(
+        child = parent.ask(
             lambda actor: actor.spawn(
                 Brutal, name="child", shutdown_ns=0, on_stop=lambda _: order.append("stopped")
             )
         )
+        child.ask("has started")
         parent.stop()
         assert order == ["given up"]
         assert causes(seen)["child"] == Fenced("brutal shutdown")
