@@ -19,6 +19,8 @@ from greenroom.supervision.spec import (
     ChildSpec,
     ChildType,
     MailboxSpec,
+    OnCrash,
+    OnRestart,
     Overflow,
     ShutdownBudget,
     Strategy,
@@ -72,6 +74,10 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (MailboxSpec, "capacity", True, "an integer"),
     (MailboxSpec, "capacity", None, "an integer"),
     (MailboxSpec, "overflow", "fail", "Overflow.FAIL, Overflow.BLOCK"),
+    (MailboxSpec, "on_restart", "keep", "OnRestart.KEEP, OnRestart.DROP, OnRestart.DEAD_LETTERS"),
+    (MailboxSpec, "on_restart", None, "OnRestart.KEEP"),
+    (MailboxSpec, "on_crash", "drop", "OnCrash.DROP, OnCrash.RETRY_ONCE"),
+    (MailboxSpec, "on_crash", OnRestart.DROP, "OnCrash.DROP"),
     (SupervisorFlags, "strategy", "one_for_one", "Strategy.ONE_FOR_ONE"),
     (SupervisorFlags, "intensity", -1, "from 0"),
     (SupervisorFlags, "intensity", float("inf"), "from 0"),
@@ -136,7 +142,12 @@ def test_the_defaults_are_otps() -> None:
     flags = SupervisorFlags()
     assert (flags.strategy, flags.intensity, flags.period_ns) == (Strategy.ONE_FOR_ONE, 1, 5 * SECOND_NS)
     assert flags.auto_shutdown is AutoShutdown.NEVER
-    assert MailboxSpec().overflow is Overflow.FAIL
+    mailbox = MailboxSpec()
+    assert (mailbox.overflow, mailbox.on_restart, mailbox.on_crash) == (
+        Overflow.FAIL,
+        OnRestart.KEEP,
+        OnCrash.DROP,
+    )
 
 
 def test_what_was_given_can_be_read_back() -> None:

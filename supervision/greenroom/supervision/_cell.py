@@ -12,6 +12,7 @@ from pykka.messages import (
 from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer, SupersededError
+from greenroom.supervision._leftover import keep_for_retry, report_poison
 from greenroom.supervision._mailbox import Ask, is_stop
 from greenroom.supervision._place import NEW, RUNNING, STARTING
 from greenroom.supervision._restart import Normal
@@ -19,6 +20,7 @@ from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorStopped
 from greenroom.supervision.events import ActorStarted
 from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
+from greenroom.supervision.spec import OnCrash
 
 
 class Cell(Ending):
@@ -104,7 +106,7 @@ class Cell(Ending):
             life.actor.handle(message)
         except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
             if not self._is_declared(error, message, life):
-                self.crash(error, life, epoch)
+                self._crash_over(message, error, life, epoch)
 
     def _answer(self, ask: Ask, life: Incarnation, epoch: int) -> None:
         message = ask.message
@@ -120,14 +122,49 @@ class Cell(Ending):
         except SupersededError:
             raise
         except BaseException as error:  # noqa: BLE001 - as above
-            declared = self._is_declared(error, message, life)
-            if ask.reply is not None:
-                ask.reply.try_fail(error if declared else ActorCrashed(self.path, life.number, error))
-            if not declared:
-                self.crash(error, life, epoch)
+            if not self._is_declared(error, message, life):
+                self._crash_over(ask, error, life, epoch)
+            elif ask.reply is not None:
+                ask.reply.try_fail(error)
             return
         if ask.reply is not None:
             ask.reply.try_set(result)
+
+    def _crash_over(self, item: Any, error: BaseException, life: Incarnation, epoch: int) -> None:
+        """End because of what a message raised; the message is answered for, or kept for one more try."""
+        if isinstance(error, SupersededError):
+            raise error
+        reply = item.reply if type(item) is Ask else None
+        taken_over = type(item) is Ask and reply is None  # then it is answered at the end
+        if self.policy.on_crash is OnCrash.RETRY_ONCE and life.retrying is None and not taken_over:
+            keep_for_retry(self, item, error, life, epoch)
+        else:
+            if life.retrying is not None:
+                report_poison(self, life, error, epoch)
+            if reply is not None:
+                reply.try_fail(ActorCrashed(self.path, life.number, error))
+        self.crash(error, life, epoch)
+
+    def _retry(self, life: Incarnation, detail: None, epoch: int) -> None:  # noqa: ARG002 - as all control items
+        """Try the message over which the last incarnation crashed once more."""
+        with self.lock:
+            if self.epoch != epoch:
+                raise SupersededError
+            again = self.retry
+            if again is None or life is not self.life or self.state != RUNNING:
+                return
+            self.retry, life.retrying = None, again
+            item = again.item
+            if type(item) is Ask:
+                life.asking = item
+        if type(item) is Ask:
+            self._answer(item, life, epoch)
+        else:
+            self._receive(item, life, epoch)
+        with self.lock:
+            if self.epoch != epoch:
+                raise SupersededError
+            life.retrying = None
 
     def _is_declared(self, error: BaseException, message: Any, life: Incarnation) -> bool:
         """Whether the message, or the method that was called, lists the error as an answer."""
@@ -206,6 +243,8 @@ class Cell(Ending):
                 return
             self.state = RUNNING
             life.cancel_start_timer()
+            if self.retry is not None:
+                self.control_lane().append((Cell._retry, life, None))
         if self.system.observers:
             self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
         self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))
@@ -217,7 +256,7 @@ class Cell(Ending):
         if life is not self.life or self.state not in (STARTING, RUNNING):
             return
         if life.monitors is not None and life.monitors.pop(down.monitor, None) is not None:
-            self._receive(down, life, epoch)
+            self.foreign(life, epoch, life.actor.handle, down)
 
     def put_continuation(
         self, life: Incarnation, function: Callable[..., object], args: tuple[Any, ...]

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from greenroom.supervision._incarnation import UNTIMED, Incarnation, SupersededError
+from greenroom.supervision._leftover import report_poison
 from greenroom.supervision._mailbox import is_stop
 from greenroom.supervision._place import (
     DOWN,
@@ -172,6 +173,7 @@ class Ending(Place):
             self.system.emit(ActorFencedEvent(path=self.path, incarnation=life.number, reason=reason))
         failure = ActorFenced(self.path, life.number)
         failure.add_note(reason)
+        report_poison(self, life, failure, epoch)
         again = self.state == STOPPING
         never_ran = self.state <= STARTING or isinstance(life.cause, FailedToStart)
         self._enter_end(life, epoch, FailedToStart(failure) if never_ran else Fenced(reason))

@@ -32,6 +32,17 @@ class _Untimed:
 UNTIMED: Final = _Untimed()
 
 
+class Retry:
+    """A message that crashed an incarnation and is to be tried once more."""
+
+    __slots__ = ("error", "incarnation", "item")
+
+    def __init__(self, item: Any, incarnation: int, error: BaseException) -> None:
+        self.item = item
+        self.incarnation = incarnation
+        self.error = error
+
+
 class Incarnation:
     """One incarnation of one cell."""
 
@@ -45,6 +56,7 @@ class Incarnation:
         "ignored",
         "monitors",
         "number",
+        "retrying",
         "start_timer",
         "stop_timer",
         "stops",
@@ -62,6 +74,8 @@ class Incarnation:
         """Whether the actor's ``on_stop`` is not to be run (any more)."""
         self.ignored = False
         self.fenced = False
+        self.retrying: Retry | None = None
+        """The message that it is trying for the second time; changed by who runs it, or has given it up."""
         # Dictionaries as sets, because their order does not depend on addresses: a simulation can be repeated.
         self.deferred: dict[Future[Any], None] | None = None
         self.monitors: dict[int, Place] | None = None

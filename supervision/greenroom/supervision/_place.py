@@ -18,7 +18,8 @@ Laws:
 from collections.abc import Callable
 from typing import Any, Final
 
-from greenroom.supervision._incarnation import Incarnation, Watch
+from greenroom.supervision._incarnation import Incarnation, Retry, Watch
+from greenroom.supervision._leftover import bury_retry, sweep
 from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision.errors import ActorEnding, ChildRunning
@@ -55,6 +56,7 @@ class Place(Mailbox):
         "parent",
         "ref",
         "register",
+        "retry",
         "shutdown_ns",
         "start_ns",
         "state",
@@ -88,6 +90,7 @@ class Place(Mailbox):
         self.start_ns = start_ns
         self.register = register
         self.names: dict[str, None] | None = None
+        self.retry: Retry | None = None
         self.executor = system.runtime.executor(dispatcher, name)
         self.state = DOWN
         self.incarnation = 0
@@ -138,6 +141,8 @@ class Place(Mailbox):
         Raises:
             ChildRunning: there is one.
         """
+        if self.incarnation and self.state == DOWN:
+            sweep(self)
         with self.lock:
             if self.terminated:
                 return
@@ -240,8 +245,11 @@ class Place(Mailbox):
             self.state = DOWN
             watches, self.watches = self.watches, None
             life = self.life
+            again, self.retry = self.retry, None
             if self.waiting:
                 self.release_waiting(everybody=True)
+        if again is not None:
+            bury_retry(self, again)
         self.bury()
         for watch in (watches or {}).values():
             watch.callback(self.incarnation, life.cause or Shutdown())

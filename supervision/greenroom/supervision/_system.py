@@ -22,7 +22,7 @@ from greenroom.supervision.errors import (
     RuntimeClosed,
     StartFailed,
 )
-from greenroom.supervision.events import DeadLetter, SystemEvent
+from greenroom.supervision.events import DeadLetter, MessagesDropped, SystemEvent
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
@@ -45,6 +45,7 @@ class ActorSystem:
         self.runtime: Any = ThreadRuntime() if runtime is None else runtime
         self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
         self.dead_letters = 0
+        self.dropped = 0
         self.names = Names()
         self._roots: dict[Cell, Future[Any]] = {}
         # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
@@ -181,6 +182,13 @@ class ActorSystem:
             self.dead_letters += 1
         if self.observers:
             self.emit(DeadLetter(path=cell.path, message=type(item).__name__, why=why))
+
+    def dropped_messages(self, cell: Any, *, told: int, asked: int) -> None:
+        """Count messages that a restart dropped."""
+        with self._lock:
+            self.dropped += told + asked
+        if self.observers:
+            self.emit(MessagesDropped(path=cell.path, incarnation=cell.incarnation, told=told, asked=asked))
 
     def crashed(self, cell: Cell, error: BaseException) -> None:
         """Log a crash, once, where it happened."""

@@ -56,6 +56,40 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MessagesDropped:
+    """Messages that waited when an actor was restarted were dropped, as its mailbox's policy is.
+
+    Attributes:
+        path: whose.
+        incarnation: the last one before the restart.
+        told: how many had been told.
+        asked: how many had been asked; they are answered.
+    """
+
+    path: str
+    incarnation: int
+    told: int
+    asked: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoisonMessage:
+    """A message ended two incarnations in a row, and is not tried again.
+
+    Attributes:
+        path: whose.
+        incarnation: the second of them.
+        message: the message's type.
+        error: the type of the second error; ``ActorFenced`` if its handler was given up.
+    """
+
+    path: str
+    incarnation: int
+    message: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChildRestarting:
     """A supervisor will start ``child`` again, after ``delay_ns``."""
 
@@ -135,6 +169,8 @@ SystemEvent = (
     | ActorCrashedEvent
     | ActorFencedEvent
     | DeadLetter
+    | MessagesDropped
+    | PoisonMessage
     | ChildRestarting
     | IntensityExceeded
     | SupervisorReport

@@ -81,6 +81,27 @@ class Overflow(StrEnum):
     """The message itself becomes a dead letter."""
 
 
+class OnRestart(StrEnum):
+    """What becomes of the messages that wait when an actor is restarted; a request to stop is always kept."""
+
+    KEEP = "keep"
+    """The next incarnation handles them."""
+    DROP = "drop"
+    """They are counted, and one event says how many; who asked gets `ActorStopped`."""
+    DEAD_LETTERS = "dead_letters"
+    """Each becomes a dead letter; who asked gets `ActorStopped`."""
+
+
+class OnCrash(StrEnum):
+    """What becomes of the message over which an actor crashed."""
+
+    DROP = "drop"
+    """It is gone; who asked gets `ActorCrashed`."""
+    RETRY_ONCE = "retry_once"
+    """The next incarnation handles it before any other message. If that one ends over it too, it is poison: reported,
+    a dead letter, and never tried again. Who asked hears how the second try ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxSpec:
     """The user lane of a mailbox; the control lane is never full and never evicted.
@@ -88,14 +109,20 @@ class MailboxSpec:
     Attributes:
         capacity: messages, 1 to `MOST_MESSAGES`.
         overflow: what happens to one more.
+        on_restart: what happens at a restart to those that wait.
+        on_crash: what happens to the one that crashed the actor.
     """
 
     capacity: int = 1_000_000
     overflow: Overflow = Overflow.FAIL
+    on_restart: OnRestart = OnRestart.KEEP
+    on_crash: OnCrash = OnCrash.DROP
 
     def __post_init__(self) -> None:
         _checks.integer("MailboxSpec.capacity", self.capacity, least=1, most=MOST_MESSAGES)
         _checks.member("MailboxSpec.overflow", self.overflow, Overflow)
+        _checks.member("MailboxSpec.on_restart", self.on_restart, OnRestart)
+        _checks.member("MailboxSpec.on_crash", self.on_crash, OnCrash)
 
 
 DEFAULT_MAILBOX: Final = MailboxSpec()
@@ -116,7 +143,7 @@ class ChildSpec:
         significant: whether its end can end its supervisor (`AutoShutdown`). Not for a permanent child.
         backoff: waits between its restarts; None restarts it at once.
         dispatcher: which threads run it.
-        mailbox: how many messages it keeps.
+        mailbox: how many messages it keeps, and what a restart does to them.
         start_ns: how long its start may take before it counts as failed.
         register: a name to find it by, system-wide (`ActorSystem.whereis`), from before its start is acknowledged until
             it is gone for good; its start fails with `AlreadyRegistered` if another actor has that name.
