@@ -12,7 +12,7 @@ from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision._restart import Cause, Normal, Shutdown
+from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
@@ -228,7 +228,7 @@ class Actor(pykka.Actor):
     def stop_later(self, child: ActorRef[Any], cause: Cause | None = None) -> None:
         """Ask a child to stop within its budget; `on_child` hears of its end."""
         self._own()
-        child._cell.request_stop(cause or Shutdown())
+        child._cell.request_stop(cause or SHUTDOWN)
 
     def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:
         """Give a child up at once; `on_child` hears of its end.

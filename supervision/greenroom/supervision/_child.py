@@ -1,9 +1,10 @@
 """One child, as the rules know it."""
 
 from enum import Enum, auto
+from typing import Final
 
 from greenroom.supervision._backoff import BackoffState
-from greenroom.supervision._decisions import ChildStatus
+from greenroom.supervision._decisions import RESTARTING, STARTING, ChildStatus
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.spec import ChildSpec
 
@@ -19,6 +20,12 @@ class Attempt(Enum):
     """A `Start` is out."""
 
 
+PARKED: Final = Attempt.PARKED
+TIMED: Final = Attempt.TIMED
+UNDER_WAY: Final = Attempt.UNDER_WAY
+_TEMPORARY: Final = Restart.TEMPORARY
+
+
 class Child:
     """A child's spec, and what it is doing."""
 
@@ -27,8 +34,8 @@ class Child:
     def __init__(self, spec: ChildSpec, status: ChildStatus) -> None:
         self.spec: ChildSpec = spec
         self.status = status
-        self.attempt = Attempt.PARKED
-        self.fresh = status is ChildStatus.STARTING
+        self.attempt = PARKED
+        self.fresh = status is STARTING
         """Whether its very first start is under way: should that fail, nothing of it is kept."""
         self.restarts = 0
         self.backoff = BackoffState(spec.backoff) if spec.backoff else None
@@ -41,21 +48,21 @@ class Child:
     @property
     def is_temporary(self) -> bool:
         """Whether it goes when it ends."""
-        return self.spec.restart is Restart.TEMPORARY
+        return self.spec.restart is _TEMPORARY
 
     @property
     def is_under_way(self) -> bool:
         """Whether its restart waits for nothing but its acknowledgement."""
-        return self.status is ChildStatus.RESTARTING and self.attempt is Attempt.UNDER_WAY
+        return self.status is RESTARTING and self.attempt is UNDER_WAY
 
     @property
     def is_timed(self) -> bool:
         """Whether its restart waits for its back-off."""
-        return self.status is ChildStatus.RESTARTING and self.attempt is Attempt.TIMED
+        return self.status is RESTARTING and self.attempt is TIMED
 
     def restarting(self, attempt: Attempt) -> None:
         """Note how far its restart is."""
-        self.status = ChildStatus.RESTARTING
+        self.status = RESTARTING
         self.attempt = attempt
 
     def respec(self, spec: ChildSpec) -> None:

@@ -28,7 +28,7 @@ from greenroom.supervision._place import (
     Place,
     answer_stops,
 )
-from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
+from greenroom.supervision._restart import SHUTDOWN, Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
 from greenroom.supervision.runtime import Dispatcher
@@ -36,6 +36,7 @@ from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored,
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
+_POOL: Final = Dispatcher.POOL
 
 
 class Ending(Place):
@@ -61,7 +62,7 @@ class Ending(Place):
         """
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
-        if self.dispatcher is Dispatcher.POOL and self.idle.acquire(False):
+        if self.dispatcher is _POOL and self.idle.acquire(False):
             return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:
@@ -252,10 +253,13 @@ class Ending(Place):
             self.state = STOPPING
             life.cause = cause
             self._arm_stop_timer(life)
-            # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
-            life.to_stop = list(self.children or ())
-            life.cancel_start_timer()
-        life.drop_timers_and_monitors()
+            if self.children:
+                # A list: finding the last key of a dictionary whose end was deleted takes longer and longer.
+                life.to_stop = list(self.children)
+            if life.start_timer is not None:
+                life.cancel_start_timer()
+        if life.monitors or life.timers:
+            life.drop_timers_and_monitors()
 
     # -- gone through ------------------------------------------------------------------------------------------
 
@@ -268,7 +272,10 @@ class Ending(Place):
         if not started:
             child.known_to_be_down()
         if self.state != STOPPING:
-            self.foreign(self.life, epoch, self.life.actor.on_child, signal)
+            try:
+                self.life.actor.on_child(signal)
+            except BaseException as error:  # noqa: BLE001 - as in `foreign`, without its call
+                self.crash(error, self.life, epoch)
         elif not started:
             self.forget(child)
             if not (self.together and self.children):
@@ -279,7 +286,7 @@ class Ending(Place):
         left = life.to_stop
         while left:
             child = left[-1]
-            if child in (self.children or ()) and child.request_stop(Shutdown()) and not self.together:
+            if child in (self.children or ()) and child.request_stop(SHUTDOWN) and not self.together:
                 return
             left.pop()
             if child.state == DOWN:
@@ -297,7 +304,7 @@ class Ending(Place):
                 raise SupersededError
             self.state = ENDED
             life.actor = None
-            watches = self.watches_of(life.number)
+            watches = self.watches_of(life.number) if self.watches else ()
             life.cancel_stop_timer()
         cause = life.cause or Normal()
         if life.deferred is not None:
@@ -307,7 +314,8 @@ class Ending(Place):
         if self.system.observers:
             self.system.emit(ActorEnded(path=self.path, incarnation=life.number, cause=cause))
         self.tell_parent(self._signal(cause, life))
-        answer_stops(life)
+        if life.stops:
+            answer_stops(life)
 
     def _signal(self, cause: Cause, life: Incarnation) -> ChildSignal:
         if isinstance(cause, FailedToStart):

@@ -16,10 +16,14 @@ Laws:
 
 from collections.abc import Iterable, Iterator
 
-from greenroom.supervision._child import Attempt, Child
+from greenroom.supervision._child import PARKED, TIMED, UNDER_WAY, Child
 from greenroom.supervision._decisions import (
+    RESTARTING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
     CancelStart,
-    ChildStatus,
     Decision,
     Decisions,
     Forget,
@@ -51,7 +55,7 @@ from greenroom.supervision.spec import (
     check_significance,
 )
 
-_UP = (ChildStatus.STARTING, ChildStatus.RUNNING, ChildStatus.RESTARTING)
+_UP = (STARTING, RUNNING, RESTARTING)
 
 
 class Family:
@@ -103,11 +107,11 @@ class Family:
         check_significance(self.flags, spec)
         there = self._children.get(spec.id)
         if there is not None:
-            alive = there.status not in (ChildStatus.STOPPED, ChildStatus.RESTARTING)
+            alive = there.status not in (STOPPED, RESTARTING)
             raise (AlreadyStarted if alive else AlreadyPresent)(spec.id)
         if len(self._children) >= self.flags.max_children:
             raise MaxChildren(self._name, self.flags.max_children)
-        self._children[spec.id] = Child(spec, ChildStatus.STARTING)
+        self._children[spec.id] = Child(spec, STARTING)
         return (Start(spec.id),)
 
     def stop(self, child_id: str) -> Decisions:
@@ -117,7 +121,7 @@ class Family:
             ChildNotFound: there is no such child.
         """
         child = self.get(child_id)
-        if child.status is ChildStatus.STOPPED:
+        if child.status is STOPPED:
             return ()
         group = self._group
         if child.is_timed:
@@ -129,11 +133,11 @@ class Family:
             self._group = None
         elif group is not None and group.phase is not Phase.WAITING:
             group.leave(child)
-        if child.status is ChildStatus.STOPPING:
+        if child.status is STOPPING:
             return ()
-        if child.status is ChildStatus.RESTARTING and not child.is_under_way:
+        if child.status is RESTARTING and not child.is_under_way:
             return self._down(child)
-        child.status = ChildStatus.STOPPING
+        child.status = STOPPING
         return (Stop(child_id),)
 
     def restart(self, child_id: str) -> Decisions:
@@ -144,7 +148,7 @@ class Family:
             NotForDynamic: this is a dynamic supervisor, which keeps no stopped children.
         """
         child = self._stopped(child_id, "restart")
-        child.status = ChildStatus.STARTING
+        child.status = STARTING
         return (Start(child_id),)
 
     def delete(self, child_id: str) -> Decisions:
@@ -194,8 +198,8 @@ class Family:
         """Hear that a child has acknowledged its start."""
         child = self._children[child_id]
         child.fresh = False
-        if child.status is not ChildStatus.STOPPING:
-            child.status = ChildStatus.RUNNING
+        if child.status is not STOPPING:
+            child.status = RUNNING
         if child.backoff is not None:
             child.backoff.started(now_ns)
         return self._advance()
@@ -211,7 +215,7 @@ class Family:
         child = self._children[child_id]
         if child.fresh:
             return (*self._forget(child), *self._advance())
-        if child.status is ChildStatus.RESTARTING:
+        if child.status is RESTARTING:
             return self._again(child, now_ns, dice)
         return (*self._went_down(child), *self._advance())
 
@@ -221,8 +225,13 @@ class Family:
         if child.backoff is not None:
             child.backoff.ended(now_ns)
         group = self._group
-        if child.status is ChildStatus.STOPPING or (group is not None and group.is_stopping(child)):
-            return (*self._went_down(child), *self._advance())
+        if group is not None and group.is_stopping(child):
+            if not child.is_temporary:
+                child.restarting(PARKED)
+                return self._advance()
+            return (*self._down(child), *self._advance())
+        if child.status is STOPPING:
+            return (*self._down(child), *self._advance())
         if should_restart(child.spec.restart, cause):
             return self._again(child, now_ns, dice)
         return (*self._down(child), *self._shut_down(child))
@@ -235,14 +244,14 @@ class Family:
         group = self._group
         if group is not None and child is group.origin:
             return (*group.due(), *self._advance())
-        child.attempt = Attempt.UNDER_WAY
+        child.attempt = UNDER_WAY
         return (Start(child_id),)
 
     # -- restarts --------------------------------------------------------------------------------------------
 
     def _again(self, child: Child, now_ns: int, dice: float) -> Decisions:
         if not self._intensity.admit(now_ns):
-            child.status = ChildStatus.STOPPED
+            child.status = STOPPED
             self._group = None
             return (GiveUp(child.id),)
         child.restarts += 1
@@ -250,13 +259,13 @@ class Family:
         if self.flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
             return self._again_together(child, delay_ns)
         if delay_ns:
-            child.restarting(Attempt.TIMED)
+            child.restarting(TIMED)
             return (StartAfter(child.id, delay_ns),)
-        child.restarting(Attempt.UNDER_WAY)
+        child.restarting(UNDER_WAY)
         return (Start(child.id),)
 
     def _again_together(self, child: Child, delay_ns: int) -> Decisions:
-        child.restarting(Attempt.PARKED)
+        child.restarting(PARKED)
         members = self._members(child)
         cancelled: list[Decision] = [CancelStart(member.id) for member in members if member.is_timed]
         self._group = Group(child, members, delay_ns)
@@ -269,9 +278,7 @@ class Family:
         group = self._group
         members: list[Child] = []
         for each in self:
-            unfinished = each.status is ChildStatus.RESTARTING or (
-                group is not None and group.is_stopping(each)
-            )
+            unfinished = each.status is RESTARTING or (group is not None and group.is_stopping(each))
             if members or each is child or unfinished:
                 members.append(each)
         return members
@@ -291,18 +298,18 @@ class Family:
         """Take note that a child is over that was being stopped, or need not run."""
         group = self._group
         if group is not None and group.is_stopping(child) and not child.is_temporary:
-            child.restarting(Attempt.PARKED)
+            child.restarting(PARKED)
             return ()
         return self._down(child)
 
     def _down(self, child: Child) -> Decisions:
-        child.status = ChildStatus.STOPPED
+        child.status = STOPPED
         if child.is_temporary or self.flags.strategy is Strategy.DYNAMIC:
             return self._forget(child)
         return ()
 
     def _forget(self, child: Child) -> Decisions:
-        child.status = ChildStatus.STOPPED
+        child.status = STOPPED
         del self._children[child.id]
         if self._group is not None:
             self._group.leave(child)
@@ -324,9 +331,9 @@ class Family:
         if self.flags.strategy is Strategy.DYNAMIC:
             raise NotForDynamic(self._name, what)
         child = self.get(child_id)
-        if child.status is ChildStatus.RESTARTING:
+        if child.status is RESTARTING:
             raise ChildRestarting(child_id)
-        if child.status is not ChildStatus.STOPPED:
+        if child.status is not STOPPED:
             raise ChildRunning(child_id)
         return child
 
@@ -334,6 +341,6 @@ class Family:
         before = self._children
         after: dict[str, Child] = {}
         for name, spec in specs.items():
-            child = after[name] = before.get(name) or Child(spec, ChildStatus.STOPPED)
+            child = after[name] = before.get(name) or Child(spec, STOPPED)
             child.respec(spec)
         self._children = after | {name: child for name, child in before.items() if name not in after}

@@ -13,9 +13,20 @@ Laws:
 from collections import deque
 from collections.abc import Iterable
 from enum import Enum, auto
+from typing import Final
 
-from greenroom.supervision._child import Attempt, Child
-from greenroom.supervision._decisions import ChildStatus, Decisions, Start, StartAfter, Stop
+from greenroom.supervision._child import PARKED, TIMED, UNDER_WAY, Child
+from greenroom.supervision._decisions import (
+    RESTARTING,
+    RUNNING,
+    STARTING,
+    STOPPED,
+    STOPPING,
+    Decisions,
+    Start,
+    StartAfter,
+    Stop,
+)
 
 
 class Phase(Enum):
@@ -25,6 +36,12 @@ class Phase(Enum):
     WAITING = auto()
     STARTING = auto()
     DONE = auto()
+
+
+_STOP_PHASE: Final = Phase.STOPPING
+_WAIT_PHASE: Final = Phase.WAITING
+_START_PHASE: Final = Phase.STARTING
+_DONE_PHASE: Final = Phase.DONE
 
 
 class Group:
@@ -51,7 +68,7 @@ class Group:
 
     def is_stopping(self, child: Child) -> bool:
         """Whether ``child`` is a member of a group that is being stopped."""
-        return self.phase is Phase.STOPPING and child in self
+        return self.phase is _STOP_PHASE and child.id in self._members
 
     def leave(self, child: Child) -> None:
         """Go on without ``child``."""
@@ -60,8 +77,8 @@ class Group:
     def abandon(self) -> None:
         """Leave those down whose turn has not come."""
         for member in self._members.values():
-            if member.status is ChildStatus.RESTARTING and member.attempt is Attempt.PARKED:
-                member.status = ChildStatus.STOPPED
+            if member.status is RESTARTING and member.attempt is PARKED:
+                member.status = STOPPED
 
     def due(self) -> Decisions:
         """Hear that the back-off is over. Who was started meanwhile is stopped again."""
@@ -70,41 +87,42 @@ class Group:
 
     def advance(self) -> Decisions:
         """Say what is next, if anything is."""
-        if self.phase is Phase.STOPPING:
+        if self.phase is _STOP_PHASE:
             while self._to_stop:
                 last = self._to_stop[-1]
-                if last.status is ChildStatus.RUNNING or last.is_under_way:
-                    last.status = ChildStatus.STOPPING
+                status = last.status
+                if status is RUNNING or last.is_under_way:
+                    last.status = STOPPING
                     return (Stop(last.id),)
-                if last.status in (ChildStatus.STOPPING, ChildStatus.STARTING):
+                if status is STOPPING or status is STARTING:
                     return ()
                 self._to_stop.pop()
             if self._delay_ns and self.origin in self:
                 return self._wait()
             self._begin_starting()
-        return self._start_next() if self.phase is Phase.STARTING else ()
+        return self._start_next() if self.phase is _START_PHASE else ()
 
     def _begin(self, delay_ns: int) -> None:
-        self.phase = Phase.STOPPING
+        self.phase = _STOP_PHASE
         self._delay_ns = delay_ns
         self._to_stop = list(self._members.values())
         self._park()
 
     def _park(self) -> None:
         for member in self._members.values():
-            if member.status is ChildStatus.STOPPED or member.is_timed:
-                member.restarting(Attempt.PARKED)
+            if member.status is STOPPED or member.is_timed:
+                member.restarting(PARKED)
 
     def _wait(self) -> Decisions:
-        self.phase = Phase.WAITING
+        self.phase = _WAIT_PHASE
         for member in self._members.values():
-            if member.status is ChildStatus.RESTARTING:
-                member.status = ChildStatus.STOPPED
-        self.origin.restarting(Attempt.TIMED)
+            if member.status is RESTARTING:
+                member.status = STOPPED
+        self.origin.restarting(TIMED)
         return (StartAfter(self.origin.id, self._delay_ns),)
 
     def _begin_starting(self) -> None:
-        self.phase = Phase.STARTING
+        self.phase = _START_PHASE
         self._park()
         self._to_start.extend(self._members.values())
 
@@ -113,8 +131,8 @@ class Group:
             return ()
         while self._to_start:
             child = self._current = self._to_start.popleft()
-            if child.status is ChildStatus.RESTARTING:
-                child.attempt = Attempt.UNDER_WAY
+            if child.status is RESTARTING:
+                child.attempt = UNDER_WAY
                 return (Start(child.id),)
-        self.phase = Phase.DONE
+        self.phase = _DONE_PHASE
         return ()

@@ -61,7 +61,9 @@ class Keeper:
         self._boot = list(_startable(check_children(flags, children)))
         self._boot.reverse()
         self._booting = ""
+        self._up = False
         self._actor = actor
+        self._runtime = actor.runtime
         self._kept: dict[str, _Kept] = {}
         self._rearranged = False
         self.family = Family(actor.path, flags)
@@ -95,6 +97,7 @@ class Keeper:
 
     def _boot_next(self) -> None:
         if not self._boot:
+            self._up = True
             self._actor.acknowledge()
             return
         spec = self._boot.pop()
@@ -186,15 +189,16 @@ class Keeper:
 
     def hear(self, signal: ChildSignal) -> bool:
         """Hear how a child fares; False if it is none of the family."""
-        name = signal.child.name
+        name = signal.child._cell.name
         kept = self._kept.get(name)
-        if kept is None or kept.ref != signal.child:
+        if kept is None or kept.ref is not signal.child:
             return False
         booted = name == self._booting
         match signal:
             case ChildStarted(extra=extra):
-                self._perform(self.family.started(name, self._actor.runtime.now_ns()))
-                _answer(kept.starting, StartedChild(ref=signal.child, extra=extra))
+                self._perform(self.family.started(name, self._runtime.now_ns()))
+                if kept.starting:
+                    _answer(kept.starting, StartedChild(ref=signal.child, extra=extra))
             case ChildIgnored():
                 self._perform(self.family.ignored(name))
                 _answer(kept.starting, StartedChild(ref=None))
@@ -207,7 +211,7 @@ class Keeper:
                 assert_never(signal)
         if booted:
             self._booting = ""
-        if self._actor.starting and not self._booting and self.family.is_settled:
+        if not self._up and not self._booting and self._actor.starting and self.family.is_settled:
             self._boot_next()
         return True
 
@@ -215,7 +219,7 @@ class Keeper:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not ChildStatus.STOPPING:
             self._report(ReportContext.START_ERROR, signal, cause)
-        runtime = self._actor.runtime
+        runtime = self._runtime
         self._perform(self.family.failed(name, runtime.now_ns(), runtime.random.random()), cause)
         failed = StartFailed(name, signal.error)
         for reply in kept.starting:
@@ -226,12 +230,12 @@ class Keeper:
             raise failed
 
     def _on_ended(self, kept: _Kept, signal: ChildEnded) -> None:
-        name, cause = signal.child.name, signal.cause
-        stopping = self.family.get(name).status is ChildStatus.STOPPING
+        name, cause = signal.child._cell.name, signal.cause
         if is_abnormal(cause):
+            stopping = self.family.get(name).status is ChildStatus.STOPPING
             context = ReportContext.SHUTDOWN_ERROR if stopping else ReportContext.CHILD_TERMINATED
             self._report(context, signal, cause)
-        runtime = self._actor.runtime
+        runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
         _answer(kept.stopping, None)
 

@@ -124,8 +124,10 @@ class Mailbox:
         with self.lock:
             if self.terminated:
                 return False
-            self.control_lane().append(item)
-        self.wake()
+            lane = self.control
+            (self.control_lane() if lane is None else lane).append(item)
+        if self.idle.acquire(False):
+            self.executor.submit(self)
         return True
 
     def wake(self) -> None:

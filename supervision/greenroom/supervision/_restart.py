@@ -11,7 +11,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 
 class Restart(StrEnum):
@@ -39,6 +39,10 @@ class Shutdown:
     """
 
     detail: str = ""
+
+
+SHUTDOWN: Final = Shutdown()
+"""A stop for no particular reason: one object for all that are stopped so."""
 
 
 @dataclass(frozen=True, slots=True)
