@@ -26,6 +26,7 @@ from greenroom.actors._leasing import (
     Transfer,
     Want,
 )
+from greenroom.actors._recovering import Recovering
 from greenroom.actors._recovery import Rebuild, Recovery, Rest
 from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
 from greenroom.actors.context import NO_CONTEXT, Context
@@ -33,7 +34,6 @@ from greenroom.actors.errors import LeaseOver
 from greenroom.actors.processors import Placement, ProcessorSpec, Reason
 from greenroom.actors.snapshots import EventKind, ProcessorState
 from greenroom.supervision import (
-    Actor,
     ActorRef,
     ChildEnded,
     ChildFailed,
@@ -54,7 +54,7 @@ from greenroom.supervision import (
 )
 
 
-class ProcessorActor(Actor):
+class ProcessorActor(Recovering):
     """One processor: an instance of a spec, with its ledger of leases and its worker."""
 
     def __init__(self, spec: ProcessorSpec, name: str, env: Env, directory: ActorRef[Any]) -> None:
@@ -284,13 +284,13 @@ class ProcessorActor(Actor):
 
     def _begun(self, answer: Future[Any], told: Context) -> None:
         first = self._book.state is ProcessorState.BUILDING
-        self._epoch = answer.outcome()
-        self._book.hung = False
+        self._epoch, self._book.hung = answer.outcome(), False
         if told != NO_CONTEXT:
             self._note_context(told)
         if self._book.state is ProcessorState.CLOSING:
             return
         self._book.state = ProcessorState.READY
+        self.degraded = False
         kind = EventKind.PROCESSOR_READY if first else EventKind.PROCESSOR_RECOVERED
         self._say(kind, restarts=self._book.restarts)
         self._recovery.ready(self.runtime.now_ns())
@@ -343,8 +343,8 @@ class ProcessorActor(Actor):
     def _degrade(self, pause_ns: int | None) -> None:
         self._book.state = ProcessorState.DEGRADED
         self._host.suspend(Reason.DEGRADED)
-        retry_ms = -1 if pause_ns is None else pause_ns // 1_000_000
-        self._say(EventKind.PROCESSOR_DEGRADED, retry_ms=retry_ms)
+        self.degraded = True
+        self._say(EventKind.PROCESSOR_DEGRADED, retry_ms=-1 if pause_ns is None else pause_ns // 1_000_000)
         if pause_ns is not None:
             self.after(pause_ns, self._respawn, EventKind.PROCESSOR_RETRIED)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from greenroom.actors.processors import ProcessorSpec
-from greenroom.supervision import Backoff, BackoffState, Intensity
+from greenroom.supervision import Backoff, BackoffState, ChildFacts, Intensity, RestartBudget
 
 RETRY_GROWTH_MAX: Final = 8
 """A degraded processor rests at most this many times its ``retry_ns`` between two tries."""
@@ -36,6 +36,8 @@ class Recovery:
         self._spec = spec
         self._retries = 0
         self.on_probation = False
+        self.due_ns: int | None = None
+        """When it is built again or tried; None while nothing is planned."""
         self._fresh_budget()
 
     def _fresh_budget(self) -> None:
@@ -52,6 +54,7 @@ class Recovery:
 
     def ready(self, now_ns: int) -> None:
         """It is built, and frames go through."""
+        self.due_ns = None
         self._backoff.started(now_ns)
 
     def trusted(self) -> None:
@@ -62,6 +65,30 @@ class Recovery:
 
     def failed(self, now_ns: int, dice: Callable[[], float]) -> Rebuild | Rest:
         """It failed, in whichever way: what next."""
+        planned = self._plan(now_ns, dice)
+        delay_ns = planned.delay_ns if isinstance(planned, Rebuild) else planned.pause_ns
+        self.due_ns = None if delay_ns is None else now_ns + delay_ns
+        return planned
+
+    def facts(self, owner: str, now_ns: int) -> ChildFacts:
+        """Return what a snapshot says about the worker's restarts; any thread may ask."""
+        restarts, limit, period_ns = self._intensity.view(now_ns)
+        due_ns = self.due_ns
+        return ChildFacts(
+            budgets=(
+                RestartBudget(
+                    owner=owner,
+                    restarts=restarts,
+                    intensity=limit,
+                    period_ns=period_ns,
+                    left=max(0, limit - restarts),
+                ),
+            ),
+            restarting=due_ns is not None,
+            backoff_left_ns=None if due_ns is None else max(0, due_ns - now_ns),
+        )
+
+    def _plan(self, now_ns: int, dice: Callable[[], float]) -> Rebuild | Rest:
         self._backoff.ended(now_ns)
         if self._spec.instance is not None:
             return Rest(pause_ns=None)

@@ -69,6 +69,7 @@ from greenroom.supervision.signals import (
     ChildStarted,
     Down,
 )
+from greenroom.supervision.snapshot import ActorKind, ChildFacts, RestartBudget, TreeSnapshot
 from greenroom.supervision.spec import (
     AutoShutdown,
     ChildSpec,
@@ -89,6 +90,7 @@ __all__ = [
     "ActorCrashed",
     "ActorDead",
     "ActorFenced",
+    "ActorKind",
     "ActorRef",
     "ActorStopped",
     "ActorSystem",
@@ -105,6 +107,7 @@ __all__ = [
     "ChildCounts",
     "ChildEnded",
     "ChildError",
+    "ChildFacts",
     "ChildFailed",
     "ChildIgnored",
     "ChildInfo",
@@ -146,6 +149,7 @@ __all__ = [
     "Overflow",
     "OwnTimer",
     "Restart",
+    "RestartBudget",
     "RestartChild",
     "Runtime",
     "RuntimeClosed",
@@ -162,6 +166,7 @@ __all__ = [
     "Task",
     "ThreadRuntime",
     "Timer",
+    "TreeSnapshot",
     "UpdateSupervisor",
     "WhichChildren",
     "default_system",

@@ -15,6 +15,7 @@ from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
+from greenroom.supervision.snapshot import ActorKind, ChildFacts
 from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ class Actor(pykka.Actor):
 
     dispatcher: ClassVar[Dispatcher] = Dispatcher.POOL
     """Which threads run actors of this class, where their spec does not say."""
+    actor_kind: ClassVar[ActorKind] = ActorKind.WORKER
+    """What a snapshot calls it."""
+    degraded: bool = False
+    """Whether it does less than it should: an actor says so of itself, and snapshots show it."""
 
     @classmethod
     def start(  # pyright: ignore[reportIncompatibleMethodOverride] - a narrower ref
@@ -119,6 +124,13 @@ class Actor(pykka.Actor):
         if type(message) in _PROXIED:
             return self._handle_receive(message)
         return self.on_receive(message)
+
+    def child_facts(self, child: str, now_ns: int) -> ChildFacts | None:  # noqa: ARG002 - for those who restart
+        """Say for a snapshot what this parent knows about a child's restarts; None where it restarts nobody.
+
+        Called by any thread while this actor runs: it may only read, and never wait.
+        """
+        return None
 
     # -- services; only for the actor itself, while it handles something --------------------------------------
 
@@ -241,7 +253,7 @@ class Actor(pykka.Actor):
         """
         self._own()
         if stuck:
-            child._cell.executor.replace()
+            child._cell.system.replace_thread_of(child._cell)
         child._cell.fence(reason)
 
     def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:

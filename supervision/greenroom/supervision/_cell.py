@@ -20,6 +20,7 @@ from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorStopped
 from greenroom.supervision.events import ActorStarted
 from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
+from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import OnCrash
 
 
@@ -53,6 +54,7 @@ class Cell(Ending):
         finally:
             current.cell = outer
         if again:
+            self.turned(runtime.throughput)
             self.executor.submit(self)
 
     def _turn(self, me: int, epoch: int, budget: int) -> bool:  # noqa: C901 - the hot path, in one piece
@@ -100,6 +102,7 @@ class Cell(Ending):
 
     def _receive(self, message: Any, life: Incarnation, epoch: int) -> None:
         if type(message) is _ActorStop:
+            self.note(FlightKind.STOP_REQUESTED)
             self.begin_end(Normal(), life, epoch)
             return
         try:
@@ -115,6 +118,7 @@ class Cell(Ending):
                 if self.epoch != epoch:
                     raise SupersededError
                 life.note_stop(ask)
+            self.note(FlightKind.STOP_REQUESTED)
             self.begin_end(Normal(), life, epoch)
             return
         try:
@@ -242,9 +246,12 @@ class Cell(Ending):
             if life is not self.life or self.state != STARTING:
                 return
             self.state = RUNNING
+            life.started_ns = self.system.runtime.now_ns()
             life.cancel_start_timer()
             if self.retry is not None:
                 self.control_lane().append((Cell._retry, life, None))
+        if self.record is not None:
+            self.note(FlightKind.STARTED, "", life.number)
         if self.system.observers:
             self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
         self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))

@@ -28,11 +28,21 @@ from greenroom.supervision._place import (
     Place,
     answer_stops,
 )
-from greenroom.supervision._restart import SHUTDOWN, Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
+from greenroom.supervision._restart import (
+    SHUTDOWN,
+    Cause,
+    Crashed,
+    FailedToStart,
+    Fenced,
+    Normal,
+    Shutdown,
+    is_abnormal,
+)
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.snapshot import FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
@@ -71,6 +81,7 @@ class Ending(Place):
                 return True
             life = self.life
             self._arm_stop_timer(life)
+        self.note(FlightKind.STOP_REQUESTED)
         return self.put_control((Ending._stop, life, cause))
 
     def _stop_at_rest(self, cause: Cause) -> bool:
@@ -87,6 +98,8 @@ class Ending(Place):
             elif coming:
                 self._arm_stop_timer(life)
                 self.control_lane().append((Ending._stop, life, cause))
+        if coming and not at_once:
+            self.note(FlightKind.STOP_REQUESTED)
         if at_once:
             try:
                 self.begin_end(cause, life, epoch)
@@ -137,6 +150,7 @@ class Ending(Place):
                 if self.given_up is None:
                     self.given_up = {}
                 self.given_up[thread] = (now, now.actor)
+                self.system.hung[thread] = (self.path, now.number)
             idle = None if thread or now.cleaned else now.actor
             asking = now.asking
             if asking is not None and is_stop(asking):
@@ -170,6 +184,7 @@ class Ending(Place):
         reason, idle = detail
         if life is not self.life or self.state in (DOWN, ENDED):
             return
+        self.note(FlightKind.FENCED, reason, life.number)
         if self.system.observers:
             self.system.emit(ActorFencedEvent(path=self.path, incarnation=life.number, reason=reason))
         failure = ActorFenced(self.path, life.number)
@@ -189,6 +204,7 @@ class Ending(Place):
     def release_given_up(self, thread: int) -> None:
         """Let the actor in whose code a fence cut this thread off release what it holds."""
         life, actor = (self.given_up or {}).pop(thread, (None, None))
+        self.system.hung.pop(thread, None)
         if life is not None:
             self._release(actor or life.actor)
 
@@ -224,10 +240,11 @@ class Ending(Place):
             self._enter_end(life, epoch, FailedToStart(error) if starting else Crashed(error))
             life.cleaned = True
         self.system.crashed(self, error)
+        kind = type(error).__name__  # its text may hold a secret
+        self.note(FlightKind.CRASHED, kind, life.number)
         if ending:
             return
         if self.system.observers:
-            kind = type(error).__name__  # its text may hold a secret
             self.system.emit(ActorCrashedEvent(path=self.path, incarnation=life.number, error=kind))
         if life.actor is not None:
             try:
@@ -307,6 +324,10 @@ class Ending(Place):
             watches = self.watches_of(life.number) if self.watches else ()
             life.cancel_stop_timer()
         cause = life.cause or Normal()
+        if is_abnormal(cause):
+            self.note_failure(_kind_of(cause), life.number)
+        if self.record is not None or not isinstance(cause, Shutdown):  # else it stopped as it was told, at once
+            self.note(FlightKind.ENDED, type(cause).__name__, life.number)
         if life.deferred is not None:
             life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:
@@ -332,3 +353,9 @@ class Ending(Place):
                 return ActorFenced(self.path, life.number)
             case Normal() | Shutdown():
                 return ActorStopped(self.path)
+
+
+def _kind_of(cause: Cause) -> str:
+    """Name what a failure was: the type of an error, never its text."""
+    error = getattr(cause, "exception", None)
+    return type(cause if error is None else error).__name__

@@ -46,6 +46,7 @@ from greenroom.supervision.errors import (
     MaxChildren,
     NotForDynamic,
 )
+from greenroom.supervision.snapshot import RestartBudget
 from greenroom.supervision.spec import (
     AutoShutdown,
     ChildSpec,
@@ -93,6 +94,24 @@ class Family:
     def restarts_in_window(self, now_ns: int) -> int:
         """Return how many restarts the intensity counts now."""
         return self._intensity.in_window(now_ns)
+
+    def budgets(self, now_ns: int) -> tuple[RestartBudget, ...]:
+        """Return what a child's restart counts against, the nearest first; any thread may ask."""
+        restarts, limit, period_ns = self._intensity.view(now_ns)
+        left = max(0, limit - restarts)
+        return (
+            RestartBudget(
+                owner=self._name, restarts=restarts, intensity=limit, period_ns=period_ns, left=left
+            ),
+        )
+
+    def known(self, child_id: str) -> Child | None:
+        """Return a child, or None; any thread may ask."""
+        return self._children.get(child_id)
+
+    def listed(self) -> tuple[Child, ...]:
+        """Return the children, in start order; any thread may ask."""
+        return tuple(self._children.copy().values())
 
     # -- what people ask ------------------------------------------------------------------------------------
 

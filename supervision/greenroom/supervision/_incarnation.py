@@ -58,6 +58,7 @@ class Incarnation:
         "number",
         "retrying",
         "start_timer",
+        "started_ns",
         "stop_timer",
         "stops",
         "timers",
@@ -70,6 +71,8 @@ class Incarnation:
         self.asking: Ask | None = None
         """The ask being handled; changed under the cell's lock only."""
         self.cause: Cause | None = None
+        self.started_ns: int | None = None
+        """When it acknowledged its start."""
         self.cleaned = False
         """Whether the actor's ``on_stop`` is not to be run (any more)."""
         self.ignored = False

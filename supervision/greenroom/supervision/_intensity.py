@@ -52,6 +52,15 @@ class Intensity:
         oldest_ns = now_ns - self._period_ns
         return sum(1 for at_ns in self._times_ns if at_ns >= oldest_ns)
 
+    def view(self, now_ns: int) -> tuple[int, int, int]:
+        """Return (restarts in the window, limit, period); any thread may ask, while another one counts."""
+        period_ns = self._period_ns
+        return (
+            sum(1 for at_ns in self._times_ns.copy() if at_ns >= now_ns - period_ns),
+            self._limit,
+            period_ns,
+        )
+
     def left(self, now_ns: int) -> int:
         """Return how many restarts would be admitted at ``now_ns``."""
         return max(0, self._limit - self.in_window(now_ns))

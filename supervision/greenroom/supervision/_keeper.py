@@ -28,6 +28,7 @@ from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdo
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, BadSpec, ChildNotFound, StartFailed
 from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import (
     ChildSpec,
     ShutdownBudget,
@@ -46,6 +47,7 @@ class _Kept:
 
     ref: ActorRef[Any]
     timer: OwnTimer | None = None
+    due_ns: int = 0
     starting: list[Future[Any]] = field(default_factory=list[Future[Any]])
     stopping: list[Future[Any]] = field(default_factory=list[Future[Any]])
 
@@ -73,6 +75,11 @@ class Keeper:
         """Return a child's ref, if it was started."""
         kept = self._kept.get(child)
         return None if kept is None else kept.ref
+
+    def due_ns(self, child: str) -> int | None:
+        """Return when a child's back-off is over, if one was begun."""
+        kept = self._kept.get(child)
+        return None if kept is None or kept.timer is None else kept.due_ns
 
     def id_of(self, child: str | ActorRef[Any]) -> str:
         """Return the id of a child that is given by id or ref.
@@ -166,7 +173,7 @@ class Keeper:
     def _respec(self, ref: ActorRef[Any], spec: ChildSpec) -> None:
         cell = ref._cell
         with cell.lock:
-            cell.actor_class = _class_of(spec)
+            cell.actor_class = class_of(spec)
             cell.args = (*self.family.flags.shared_args, *spec.args)
             cell.kwargs = dict(spec.kwargs)
             cell.shutdown_ns = _budget_ns(spec)
@@ -259,7 +266,7 @@ class Keeper:
                     self._start(child)
                 case StartAfter(child=child, delay_ns=delay_ns):
                     self._say_restarting(child, delay_ns)
-                    self._kept[child].timer = self._actor.after(delay_ns, self._due, child)
+                    self._start_after(child, delay_ns)
                 case CancelStart(child=child):
                     self._cancel_start(child)
                 case Stop(child=child):
@@ -284,7 +291,7 @@ class Keeper:
             return
         spec = known.spec
         ref = self._actor.spawn(
-            _class_of(spec),
+            class_of(spec),
             *self.family.flags.shared_args,
             *spec.args,
             name=spec.id,
@@ -297,6 +304,12 @@ class Keeper:
         )
         self._kept[child] = _Kept(ref)
         self._rearrange()
+
+    def _start_after(self, child: str, delay_ns: int) -> None:
+        kept = self._kept[child]
+        kept.due_ns = self._actor.runtime.now_ns() + delay_ns
+        kept.timer = self._actor.after(delay_ns, self._due, child)
+        kept.ref._cell.note(FlightKind.RESTARTING, f"after {delay_ns / 1e6:g} ms")
 
     def _due(self, child: str) -> None:
         self._perform(self.family.due(child))
@@ -353,11 +366,12 @@ def _answered(reply: Future[Any]) -> Future[Any]:
 
 def _startable(specs: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
     for spec in specs:
-        _class_of(spec)
+        class_of(spec)
     return specs
 
 
-def _class_of(spec: ChildSpec) -> type[Actor]:
+def class_of(spec: ChildSpec) -> type[Actor]:
+    """Return the actor class of a spec, or raise `BadSpec`."""
     given: object = spec.start
     if isinstance(given, type) and issubclass(given, Actor):
         return given

@@ -8,7 +8,9 @@ Laws:
       A stop is taken past the bound and is never evicted;
     - a mailbox is handed to its executor once, and again only after it ran dry: whoever gets ``idle`` submits it;
     - the way of a message that finds room waits for no lock, so that it may be sent anywhere: by a finalizer too
-      that the garbage collector runs in the middle of this very module.
+      that the garbage collector runs in the middle of this very module;
+    - ``since_ns`` is never later than when the oldest message that waits came in: it is set only when a mailbox that
+      was at rest is woken while nothing waits, and moved on by `turned`.
 """
 
 from collections import deque
@@ -22,6 +24,7 @@ from greenroom.supervision._future import Future
 from greenroom.supervision._threads import current, new_lock, new_recursive_lock
 from greenroom.supervision.errors import ActorFenced, BlockingInHandler, MailboxFull
 from greenroom.supervision.runtime import Executor
+from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import MailboxSpec, Overflow
 
 DROPPED: Final = "dropped by the mailbox's overflow policy"
@@ -53,8 +56,10 @@ class Mailbox:
         "executor",
         "idle",
         "lock",
+        "mark",
         "policy",
         "roomy",
+        "since_ns",
         "system",
         "terminated",
         "user",
@@ -76,6 +81,9 @@ class Mailbox:
         self.control: deque[Any] | None = None
         self.waiting: deque[Future[None]] | None = None
         self.terminated = False
+        self.since_ns = 0
+        self.mark: tuple[int, int] | None = None
+        """When a turn ended with messages left, and how many of those are left that were there then."""
 
     @property
     def path(self) -> str:
@@ -88,6 +96,10 @@ class Mailbox:
 
     def dead_letter(self, item: Any, why: str) -> None:
         """Account for a message that nobody will handle."""
+        raise NotImplementedError
+
+    def note(self, kind: FlightKind, detail: str = "", incarnation: int | None = None) -> None:
+        """Have the flight recorder note that something has happened."""
         raise NotImplementedError
 
     def put(self, item: Any, timeout: float | None = None) -> bool:
@@ -114,6 +126,9 @@ class Mailbox:
             return self._squeeze(user, item, timeout)
         user.append(item)
         if self.idle.acquire(False):
+            if len(user) == 1:
+                self.since_ns = self.system.runtime.now_ns()
+                self.mark = None
             self.executor.submit(self)
         if self.terminated:
             self.bury()
@@ -133,7 +148,24 @@ class Mailbox:
     def wake(self) -> None:
         """Have a thread look at the mailbox, unless one is about to."""
         if self.idle.acquire(False):
+            if not self.user:
+                self.since_ns = self.system.runtime.now_ns()
+                self.mark = None
             self.executor.submit(self)
+
+    def turned(self, handled: int) -> None:
+        """Note that a turn of ``handled`` messages has ended with messages left: those that came first are gone."""
+        at_ns, left = self.mark or (self.since_ns, 0)
+        if left > handled:
+            self.mark = (at_ns, left - handled)
+        else:
+            self.since_ns = at_ns
+            self.mark = (self.system.runtime.now_ns(), len(self.user or ()))
+
+    def oldest_ns(self) -> tuple[int, bool] | None:
+        """Return since when the oldest user message has waited, and whether that is exact; None if there is none."""
+        user = self.user
+        return (self.since_ns, False) if user else None
 
     def control_lane(self) -> deque[Any]:
         """Return the control lane; it is there only while there is something in it. Under the lock."""
@@ -172,6 +204,7 @@ class Mailbox:
 
     def _overflow(self, user: deque[Any], item: Any) -> tuple[Any, Future[None] | None]:
         """Decide for a full lane, under the lock: what is evicted, and what to wait for."""
+        self.note(FlightKind.OVERFLOW, self.policy.overflow.value)
         match self.policy.overflow:
             case Overflow.DROP_OLDEST:
                 if is_stop(user[0]):  # nothing behind a stop will be handled by this incarnation anyway

@@ -18,6 +18,7 @@ Laws:
 from collections.abc import Callable
 from typing import Any, Final
 
+from greenroom.supervision._flight import Record
 from greenroom.supervision._incarnation import Incarnation, Retry, Watch
 from greenroom.supervision._leftover import bury_retry, sweep
 from greenroom.supervision._mailbox import Mailbox
@@ -25,6 +26,7 @@ from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision.errors import ActorEnding, ChildRunning
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildSignal, ChildStarted
+from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import MailboxSpec
 
 NEW: Final = 0
@@ -47,6 +49,7 @@ class Place(Mailbox):
         "actor_class",
         "args",
         "children",
+        "dead_letters",
         "dispatcher",
         "incarnation",
         "kwargs",
@@ -54,6 +57,7 @@ class Place(Mailbox):
         "name",
         "names",
         "parent",
+        "record",
         "ref",
         "register",
         "retry",
@@ -99,6 +103,8 @@ class Place(Mailbox):
         self.children: dict[Any, None] | None = None
         self.watches: dict[int, Watch] | None = None
         self.together = False
+        self.dead_letters = 0
+        self.record: Record | None = None
 
     @property
     def path(self) -> str:
@@ -149,10 +155,33 @@ class Place(Mailbox):
             if self.state != DOWN:
                 raise ChildRunning(self.name)
             self.incarnation += 1
+            if self.incarnation > 1:
+                self.note(FlightKind.RESTARTING)
             self.life = Incarnation(self.incarnation)
             self.state = NEW
             self.control_lane().append((type(self).begin, self.life, None))
         self.wake()
+
+    def note(self, kind: FlightKind, detail: str = "", incarnation: int | None = None) -> None:
+        """Have the flight recorder note that something has happened, to the present incarnation by default."""
+        size = self.system.recorder
+        if size:
+            number = self.incarnation if incarnation is None else incarnation
+            self.kept_record().add(size, self.system.runtime.now_ns(), number, kind, detail)
+
+    def note_failure(self, error: str, incarnation: int) -> None:
+        """Note an end that nobody wanted, by the name of a type."""
+        self.kept_record().failure = (error, incarnation, self.system.runtime.now_ns())
+
+    def kept_record(self) -> Record:
+        """Return the record of this place, made when first needed."""
+        if self.record is None:
+            fresh, life = Record(), self.life
+            if life.started_ns is not None and self.system.recorder:
+                fresh.add(1, life.started_ns, life.number, FlightKind.STARTED, "")
+            if self.record is None:  # nothing is called between these two lines, so no other thread gets in
+                self.record = fresh
+        return self.record
 
     def tell_parent(self, signal: ChildSignal) -> None:
         """Say how it fares. Who has no parent any more ends for good by itself."""
@@ -251,6 +280,7 @@ class Place(Mailbox):
         if again is not None:
             bury_retry(self, again)
         self.bury()
+        self.system.remember(self)
         for watch in (watches or {}).values():
             watch.callback(self.incarnation, life.cause or Shutdown())
         answer_stops(life)

@@ -1,7 +1,7 @@
 """Supervisors: actors that start, watch, restart and stop others. `Family` decides, `Keeper` carries out."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._admin import (
@@ -18,10 +18,12 @@ from greenroom.supervision._admin import (
     WhichChildren,
 )
 from greenroom.supervision._decisions import ChildStatus
+from greenroom.supervision._facts import facts_of
 from greenroom.supervision._future import Future
 from greenroom.supervision._keeper import Keeper
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision.signals import START_LATER, ChildSignal
+from greenroom.supervision.snapshot import ActorKind, ChildFacts
 from greenroom.supervision.spec import ChildSpec, ChildType, SupervisorFlags
 
 
@@ -38,6 +40,8 @@ class Supervisor(Actor):
     Raises:
         BadSpec: something about the flags or the children is wrong; nothing was started.
     """
+
+    actor_kind: ClassVar[ActorKind] = ActorKind.SUPERVISOR
 
     def __init__(self, flags: SupervisorFlags | None = None, children: Iterable[ChildSpec] = ()) -> None:
         self._keeper = Keeper(self, flags, children)
@@ -74,6 +78,12 @@ class Supervisor(Actor):
         """Have the family decide what follows from how a child fares; let go of children that are not its own."""
         if not self._keeper.hear(signal):
             super().on_child(signal)
+
+    # -- for snapshots: any thread may ask -----------------------------------------------------------------------
+
+    def child_facts(self, child: str, now_ns: int) -> ChildFacts | None:
+        """Return what the family knows about a child."""
+        return facts_of(self._keeper, child, now_ns)
 
     # -- for subclasses, in their own handlers ----------------------------------------------------------------
 

@@ -6,14 +6,18 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from greenroom.supervision import _checks
 from greenroom.supervision._actor import START_NS, Actor, make_cell
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
+from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._future import Future
 from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._names import Names, checked_holder, checked_name
+from greenroom.supervision._place import Place
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Shutdown
+from greenroom.supervision._snapshot import take
 from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
 from greenroom.supervision.errors import (
     ActorStopped,
@@ -25,6 +29,7 @@ from greenroom.supervision.errors import (
 from greenroom.supervision.events import DeadLetter, MessagesDropped, SystemEvent
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.snapshot import FlightKind, TreeSnapshot
 from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
 
 A = TypeVar("A", bound=Actor)
@@ -38,9 +43,23 @@ class ActorSystem:
     Args:
         runtime: a `ThreadRuntime` of its own by default; pass a `SimulatedRuntime` for virtual time. A runtime
             that was passed in is closed by whoever made it.
+        recorder: how many of the last things that happened to an actor are kept for each, 0 to `MOST_ENTRIES`; 0
+            keeps none, of dead actors neither.
+        record_messages: whether the names of messages' types are among them, for all actors. It costs each message
+            something; a spec can ask for it for one child.
+
+    Raises:
+        BadSpec: ``recorder`` or ``record_messages`` is wrong.
     """
 
-    def __init__(self, runtime: Any = None) -> None:
+    def __init__(
+        self, runtime: Any = None, *, recorder: int = DEFAULT_ENTRIES, record_messages: bool = False
+    ) -> None:
+        self.recorder = _checks.integer("ActorSystem.recorder", recorder, least=0, most=MOST_ENTRIES)
+        self.record_messages = _checks.boolean("ActorSystem.record_messages", record_messages)
+        self.graves = Graves()
+        self.hung: dict[int, tuple[str, int]] = {}
+        """Path and incarnation of those in whose code a thread that was given up may still hang, by thread."""
         self._owns_runtime = runtime is None
         self.runtime: Any = ThreadRuntime() if runtime is None else runtime
         self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
@@ -99,6 +118,10 @@ class ActorSystem:
                 return cell.ref, started
         cell.terminate()
         raise RuntimeClosed
+
+    def listed_roots(self) -> tuple[Cell, ...]:
+        """Return the cells that have no parent, oldest first, without waiting for anybody."""
+        return tuple(self._roots.copy())
 
     def roots(self) -> tuple[Cell, ...]:
         """Return the cells that have no parent, oldest first."""
@@ -178,10 +201,33 @@ class ActorSystem:
 
     def dead_letter(self, cell: Cell, item: Any, why: str) -> None:
         """Count a message that nobody will handle."""
+        message = type(item).__name__
         with self._lock:
             self.dead_letters += 1
+            cell.dead_letters += 1
+        cell.note(FlightKind.DEAD_LETTER, f"{message}: {why}")
         if self.observers:
-            self.emit(DeadLetter(path=cell.path, message=type(item).__name__, why=why))
+            self.emit(DeadLetter(path=cell.path, message=message, why=why))
+
+    def replace_thread_of(self, cell: Cell) -> None:
+        """Give the thread of a pinned actor up, which hangs in what somebody else had it run."""
+        before = frozenset(self.runtime.zombies)
+        for thread in self.hung.copy():
+            if thread not in before:  # it has returned
+                self.hung.pop(thread, None)
+        cell.executor.replace()
+        for thread in self.runtime.zombies.copy():
+            if thread not in before:
+                self.hung.setdefault(thread, (cell.path, cell.incarnation))
+
+    def remember(self, cell: Place) -> None:
+        """Keep the record of an actor that is gone, among those of the last ones."""
+        if self.recorder and cell.record is not None:
+            self.graves.add(self.runtime.now_ns(), cell.path, cell.actor_class, cell.incarnation, cell.record)
+
+    def snapshot(self) -> TreeSnapshot:
+        """Return what the tree looks like now: every actor, without asking any of them. Any thread; never blocks."""
+        return take(self)
 
     def dropped_messages(self, cell: Any, *, told: int, asked: int) -> None:
         """Count messages that a restart dropped."""

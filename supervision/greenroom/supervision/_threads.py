@@ -8,7 +8,8 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Final, Protocol, cast
+from types import FrameType
+from typing import Any, Final, Protocol, TypeAlias, cast
 
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._pool import Pool, Shared, run_now
@@ -34,6 +35,23 @@ current: Final = _Current()
 new_lock = _thread.allocate_lock
 new_recursive_lock = threading.RLock
 thread_id = _thread.get_ident
+
+
+Stack: TypeAlias = tuple[tuple[str, int, str], ...]
+"""File, line and function of each call that has not returned, outermost first."""
+
+
+def where_is(frame: FrameType | None) -> Stack:
+    """Return the stack that ``frame`` is the innermost call of; no text of any source, and no value."""
+    found = [
+        (
+            each.f_code.co_filename,
+            line,
+            each.f_code.co_qualname if hasattr(each.f_code, "co_qualname") else each.f_code.co_name,
+        )
+        for each, line in traceback.walk_stack(frame)
+    ]
+    return tuple(reversed(found))
 
 
 class Waitable(Protocol):
@@ -144,6 +162,15 @@ class ThreadRuntime:
         frames = sys._current_frames()
         return {
             thread.name: "".join(traceback.format_stack(frames[ident]))
+            for ident, thread in list(self.zombies.items())
+            if ident in frames and isinstance(thread, threading.Thread)
+        }
+
+    def zombie_frames(self) -> dict[int, tuple[str, Stack]]:
+        """Return the name of each thread that was given up, and where it is now: outermost call first."""
+        frames = sys._current_frames()
+        return {
+            ident: (thread.name, where_is(frames[ident]))
             for ident, thread in list(self.zombies.items())
             if ident in frames and isinstance(thread, threading.Thread)
         }

@@ -21,6 +21,7 @@ three seconds later
 import heapq
 import itertools
 import random  # noqa: TID251 - the simulation's dice are made here
+import sys
 import traceback
 from collections.abc import Callable, Generator
 from typing import Any, Final, NoReturn
@@ -29,7 +30,7 @@ from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import SupersededError
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
 from greenroom.supervision._steps import Handle, Ready, Step, TraceLine, described
-from greenroom.supervision._threads import current
+from greenroom.supervision._threads import Stack, current, where_is
 from greenroom.supervision.errors import BlockingInHandler, Deadlock, Restless
 from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
 from greenroom.supervision.schedules import RandomScheduler, Scheduler
@@ -93,6 +94,7 @@ class SimulatedRuntime:
         self._ids = itertools.count(1)
         self._shared = Shared(self)
         self._hung: dict[int, tuple[str, str]] = {}
+        self._frames: dict[int, Stack] = {}
         self._me = 0
         self._depth = 0
         self._failure: BaseException | None = None
@@ -175,6 +177,14 @@ class SimulatedRuntime:
         """Return where each step that was given up hangs, by the actor's path."""
         return {path: stack for ident, (path, stack) in self._hung.items() if ident in self.zombies}
 
+    def zombie_frames(self) -> dict[int, tuple[str, Stack]]:
+        """Return for each step that was given up the actor's path, and where it hangs: outermost call first."""
+        return {
+            ident: (path, self._frames[ident])
+            for ident, (path, _) in self._hung.items()
+            if ident in self.zombies
+        }
+
     def live_timers(self) -> int:
         """Return how many timers are still due."""
         return sum(handle.callback is not None for _, _, handle in self._timers)
@@ -256,6 +266,7 @@ class SimulatedRuntime:
         assert self._me, "only what runs in a step can hang"
         cell = current.cell
         where = f"step {self._me}" if cell is None else cell.path
+        self._frames[self._me] = where_is(sys._getframe(1))
         self._hung[self._me] = (where, "".join(traceback.format_stack()))
         raise Hang
 
