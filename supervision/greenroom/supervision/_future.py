@@ -17,6 +17,15 @@ _UNSET: Final = object()
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
+def would_block(cell: Any, what: str) -> BlockingInHandler:
+    """Return what to raise where an actor would block a thread that it must not; a simulation keeps it for its verdict."""
+    runtime = cell.system.runtime
+    error: BlockingInHandler = (
+        runtime.blocking(what) if runtime.simulated else BlockingInHandler(cell.path, what)
+    )
+    return error
+
+
 class Future(pykka.Future[T], Generic[T]):
     """An answer. Set once; later sets are refused by returning False (`try_set`) or raising (`set`).
 
@@ -148,7 +157,7 @@ class Future(pykka.Future[T], Generic[T]):
     def _wait(self, timeout: float | None) -> None:
         cell = current.cell
         if cell is not None and not cell.may_block:
-            raise BlockingInHandler(cell.path, "get() of an answer that is not there yet")
+            raise would_block(cell, "get() of an answer that is not there yet")
         timeout_ns = None if timeout is None else int(timeout * 1e9)
         if self._runtime is None:
             arrived = wait_on_thread(self, timeout)

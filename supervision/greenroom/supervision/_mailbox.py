@@ -20,9 +20,9 @@ from pykka.messages import (
     _ActorStop,  # pyright: ignore[reportPrivateUsage]
 )
 
-from greenroom.supervision._future import Future
+from greenroom.supervision._future import Future, would_block
 from greenroom.supervision._threads import current, new_lock, new_recursive_lock
-from greenroom.supervision.errors import ActorFenced, BlockingInHandler, MailboxFull
+from greenroom.supervision.errors import ActorFenced, MailboxFull
 from greenroom.supervision.runtime import Executor
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import MailboxSpec, Overflow
@@ -218,7 +218,7 @@ class Mailbox:
             case Overflow.BLOCK:
                 cell = current.cell
                 if cell is not None and not cell.may_block:
-                    raise BlockingInHandler(cell.path, f"tell to {self.path!r}, whose full mailbox blocks")
+                    raise would_block(cell, f"tell to {self.path!r}, whose full mailbox blocks")
                 gate: Future[None] = Future(self.system.runtime, self.path)
                 if self.waiting is None:
                     self.waiting = deque()

@@ -5,8 +5,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from greenroom.supervision._mailbox import Mailbox
-from greenroom.supervision._threads import current
-from greenroom.supervision.errors import BlockingInHandler
 from greenroom.supervision.runtime import Task
 
 if TYPE_CHECKING:
@@ -94,30 +92,36 @@ class Pinned:
 
 
 class Lock:
-    """A mutex that says so instead of waiting: in one thread nobody else would ever release it."""
+    """A mutex that says so instead of waiting: in one thread nobody else would ever release it.
 
-    __slots__ = ("_held",)
+    A step that hangs keeps what it holds; who comes for that then waits as long, which is for ever.
+    """
 
-    def __init__(self) -> None:
-        self._held = False
+    __slots__ = ("_holder", "_runtime")
+
+    def __init__(self, runtime: "SimulatedRuntime") -> None:
+        self._runtime = runtime
+        self._holder: int | None = None
 
     def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: ARG002 - as a mutex
-        if self._held and blocking:
-            cell = current.cell
-            raise BlockingInHandler(
-                "the simulation" if cell is None else cell.path, "acquire() of a lock that is held"
-            )
-        taken = not self._held
-        self._held = True
-        return taken
+        runtime = self._runtime
+        if self._holder is None:
+            self._holder = runtime.thread_id()
+            return True
+        if not blocking:
+            return False
+        if self._holder and runtime.thread_id() and runtime.hangs(self._holder):
+            runtime.hang()
+        raise runtime.blocking("acquire() of a lock that is held")
 
     def release(self) -> None:
-        if not self._held:
+        if self._holder is None:
             raise RuntimeError("release of a lock that is not held")
-        self._held = False
+        if not (self._holder and self._runtime.unwinds(self._holder)):
+            self._holder = None
 
     def locked(self) -> bool:
-        return self._held
+        return self._holder is not None
 
     def __enter__(self) -> bool:
         return self.acquire()

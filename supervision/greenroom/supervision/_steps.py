@@ -7,6 +7,7 @@ from typing import Any, cast, overload
 
 from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._mailbox import Ask, Mailbox
+from greenroom.supervision._place import STATE_NAMES, Place
 from greenroom.supervision._simulated_parts import Pinned
 from greenroom.supervision.runtime import Task
 
@@ -112,6 +113,28 @@ def described(key: object) -> tuple[str, str, str]:
         return "actor", task.path, next_of(task)
     owner = key.path if isinstance(key, Pinned) else "shared"
     return "lane", owner, type(task).__name__
+
+
+def note_visit(visited: dict[tuple[str, str, str], int], key: object) -> None:
+    """Count that an actor of that class was met in that state by that message."""
+    task = key.head() if isinstance(key, Pinned) else key
+    if isinstance(task, Place):
+        pair = (task.actor_class.__name__, STATE_NAMES[task.state], place_of(task))
+        visited[pair] = visited.get(pair, 0) + 1
+
+
+_HOOKS = {"begin": "on_start", "hear_child": "on_child"}
+
+
+def place_of(cell: Mailbox) -> str:
+    """Name what an actor's next step handles, as `faults.Place.what` has it."""
+    if cell.control:
+        handler, _, detail = cell.control[0]
+        name = handler.__name__.strip("_")
+        if name in ("continue", "hear_down"):
+            return name_of(detail)
+        return str(_HOOKS.get(name, name))
+    return name_of(cell.user[0]).removeprefix("ask ") if cell.user else "nothing"
 
 
 def next_of(cell: Mailbox) -> str:

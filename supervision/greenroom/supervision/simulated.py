@@ -16,22 +16,22 @@ three seconds later
 >>> runtime.now_ns()
 3000000000
 """
-# ruff: noqa: S311  dice for schedules are no secret
 
 import heapq
 import itertools
-import random  # noqa: TID251 - the simulation's dice are made here
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, NoReturn
 
+from greenroom.supervision._dice import Dice
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import SupersededError
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
-from greenroom.supervision._steps import Handle, Ready, Step, TraceLine, described
+from greenroom.supervision._steps import Handle, Ready, Step, TraceLine, described, note_visit
 from greenroom.supervision._threads import Stack, current, where_is
 from greenroom.supervision.errors import BlockingInHandler, Deadlock, Restless
+from greenroom.supervision.faults import FaultInjector
 from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
 from greenroom.supervision.schedules import RandomScheduler, Scheduler
 
@@ -57,12 +57,18 @@ class SimulatedRuntime:
         scheduler: decides the order; a `RandomScheduler` of that seed by default.
         trace: is told of each step before it is taken.
         limit: a run of more steps than that is `Restless`.
+        draws: what the dice roll, in place of what the seed says; ``random.drawn`` of another run.
+        faults: what goes wrong on purpose.
+        coverage: whether to note in ``visited`` what has been met.
 
     Attributes:
         choices: what the scheduler chose wherever there was a choice: `schedules.Replay` repeats it.
         on_step: called after each step; what it raises ends the run there, and it is not called again. This is
             where laws are checked.
         steps: how many were taken.
+        failed_at: how many choices there were when `on_step` raised; None if it has not.
+        blocked: what would have blocked its thread, each where it was called.
+        visited: how often each (actor's class, its state, message) has been met, where that is noted.
     """
 
     throughput: Final = 1
@@ -75,14 +81,22 @@ class SimulatedRuntime:
         scheduler: Scheduler | None = None,
         trace: Callable[[TraceLine], None] | None = None,
         limit: int = STEPS,
+        draws: Sequence[int] | None = None,
+        faults: FaultInjector | None = None,
+        coverage: bool = False,
     ) -> None:
         self.seed = seed
-        self.random = random.Random(f"dice {seed}")  # apart, so that who rolls dice does not change the order
+        self.random = Dice(f"dice {seed}", draws)  # apart, so that who rolls dice does not change the order
         self.scheduler: Scheduler = RandomScheduler(seed) if scheduler is None else scheduler
         self.trace = trace
         self.limit = limit
+        self.faults = faults
+        self.visited: dict[tuple[str, str, str], int] | None = {} if coverage else None
+        self.after_step: Callable[[], object] | None = None
         self.choices: list[int] = []
         self.on_step: Callable[[], object] | None = None
+        self.failed_at: int | None = None
+        self.blocked: list[BlockingInHandler] = []
         self.steps = 0
         self.ready: list[Task] = []
         self.pinned: dict[Pinned, None] = {}
@@ -129,7 +143,7 @@ class SimulatedRuntime:
 
     def lock(self) -> Any:
         """Return a mutex that refuses to wait."""
-        return Lock()
+        return Lock(self)
 
     def wait(self, future: Future[Any], timeout_ns: int | None) -> bool:
         """Run until ``future`` is complete, for ``timeout_ns`` of virtual time; return whether it is.
@@ -274,6 +288,10 @@ class SimulatedRuntime:
         """Whether step ``ident`` is one that never comes back."""
         return ident in self._hung
 
+    def unwinds(self, ident: int) -> bool:
+        """Whether step ``ident`` hangs, and leaves the stack at this moment: it gives nothing back on its way."""
+        return ident == self._me and ident in self._hung
+
     # -- one step ---------------------------------------------------------------------------------------------
 
     def _next(self, until_ns: int | None) -> bool:
@@ -293,7 +311,11 @@ class SimulatedRuntime:
             index = 0
         if self.steps >= self.limit:
             raise Restless(self.limit)
-        self._take(ready.pop(index) if index < count else heapq.heappop(timers)[2])
+        due = ready.pop(index) if index < count else heapq.heappop(timers)[2]
+        if self.faults is None or isinstance(due, Handle):
+            self._take(due)
+        else:
+            self._strike(self.faults, due)
         if self.on_step is not None:
             self._check()
         return True
@@ -309,6 +331,8 @@ class SimulatedRuntime:
         me = self._me = self.steps = self.steps + 1
         if self.trace is not None:
             self.trace(TraceLine(me, self._now_ns, *described(due)))
+        if self.visited is not None:
+            note_visit(self.visited, due)
         try:
             if isinstance(due, Handle):
                 callback, due.callback = due.callback, None
@@ -326,16 +350,38 @@ class SimulatedRuntime:
             failure, self._failure = self._failure, None
             raise failure
 
+    def _strike(self, injector: FaultInjector, due: Task) -> None:
+        from greenroom.supervision._striking import before  # noqa: PLC0415 - only runs with faults need it
+
+        task = before(self, injector, due)
+        if task is None:
+            self.steps += 1
+            return
+        after, self.after_step = self.after_step, None
+        self._take(task)
+        if after is not None:
+            after()
+
     def _check(self) -> None:
         check, self.on_step = self.on_step, None
         assert check is not None
-        check()
+        try:
+            check()
+        except BaseException:
+            self.failed_at = len(self.choices)
+            raise
         self.on_step = check
 
     def _refuse_in_step(self, what: str) -> None:
         if self._me:
-            cell = current.cell
-            raise BlockingInHandler("the simulation" if cell is None else cell.path, what)
+            raise self.blocking(what)
+
+    def blocking(self, what: str) -> BlockingInHandler:
+        """Note that the present step would have blocked; return what to raise there."""
+        cell = current.cell
+        error = BlockingInHandler("the simulation" if cell is None else cell.path, what)
+        self.blocked.append(error)
+        return error
 
     def _who_hangs(self) -> tuple[str, ...]:
         return tuple(path for path, _ in self._hung.values())
