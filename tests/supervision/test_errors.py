@@ -22,6 +22,7 @@ from greenroom.supervision.errors import (
     ChildRunning,
     Deadlock,
     LeaseRefused,
+    LinkEnded,
     MailboxFull,
     MaxChildren,
     NotForDynamic,
@@ -53,6 +54,16 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         AlreadyRegistered("stage", "top/mic"),
         RuntimeError,
         "the name 'stage' is registered for actor 'top/mic'",
+    ),
+    (
+        LinkEnded("mic", 2, CAUSE),
+        RuntimeError,
+        "actor 'mic' (incarnation 2), which this one was linked with, ended with ValueError",
+    ),
+    (
+        LinkEnded("mic", 2, None),
+        RuntimeError,
+        "actor 'mic' (incarnation 2), which this one was linked with, was fenced",
     ),
     (MailboxFull("mic", 8), RuntimeError, "the mailbox of actor 'mic' is full (8 messages)"),
     (

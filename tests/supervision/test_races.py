@@ -6,6 +6,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from threading import Barrier, Thread
 from typing import Any
 
@@ -16,7 +17,7 @@ from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.errors import ActorCrashed, ActorDead, SupervisionError
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.runtime import Dispatcher
-from greenroom.supervision.signals import ChildStarted
+from greenroom.supervision.signals import ChildStarted, Exit
 
 ROUNDS = 60
 
@@ -172,6 +173,71 @@ def test_monitors_and_the_end(real: ActorSystem) -> None:
                 break
         assert len({down.monitor for down in heard}) == len(heard) == 20
         watcher.stop(timeout=5)
+
+
+class Trapper(Probe):
+    """Is told of the ends of who it is linked with."""
+
+    trap_exits = True
+
+
+def test_links_and_ends_on_threads(real: ActorSystem) -> None:
+    """Links from both sides while one ends, in each way: told once, or both end; neither is left bound."""
+    for number in range(ROUNDS):
+        heard: list[Any] = []
+        one, two = real.start(Trapper, heard), real.start(Probe)
+        before: list[int] = []
+
+        def link(actor: Probe, two: Any = two, before: Any = before) -> None:
+            before.append(len(actor.heard))
+            for _ in range(5):
+                actor.link(two)
+
+        ends = (
+            lambda two=two: two.stop(timeout=5),
+            lambda two=two: two.tell(lambda _: 1 / 0),
+            lambda two=two: two._cell.fence("on purpose"),
+        )
+        together(
+            lambda one=one, link=link: one.ask(link, timeout=5),
+            lambda one=one, two=two: two.ask(lambda actor: actor.link(one), timeout=5),
+            ends[number % 3],
+        )
+        if two.is_alive():
+            two.stop(timeout=5)
+        expected = before[0] + 1  # who links again after it was told is told again
+        for _ in range(1000):
+            if one.ask(lambda actor: len(actor.heard), timeout=5) == expected:
+                break
+        one.ask(lambda _: None, timeout=5)
+        assert [type(each) for each in heard] == [Exit] * expected
+        assert not one._cell.life.links
+        one.stop(timeout=5)
+
+
+def test_linked_actors_that_end_at_once_on_threads(real: ActorSystem) -> None:
+    """A ring of links whose members end at the same moment: all are gone, whoever was first."""
+    for number in range(ROUNDS):
+        ring = [real.start(Probe) for _ in range(4)]
+        for one, two in zip(ring, [*ring[1:], ring[0]], strict=True):
+            one.ask(lambda actor, two=two: actor.link(two), timeout=5)
+        gone = [Future[None]() for _ in ring]
+
+        def take_back(actor: Probe, other: Any = ring[0]) -> None:
+            actor.unlink(other)
+
+        for ref, told in zip(ring, gone, strict=True):
+            ref.watch(lambda _, __, told=told: told.set(None))
+        together(
+            partial(ring[0].tell, lambda _: 1 / 0),
+            partial(ring[2]._cell.fence, "on purpose"),
+            partial(ring[number % 4].ask, take_back, timeout=5),
+        )
+        for told in gone[::2]:
+            told.get(timeout=5)
+        for ref in ring[1::2]:
+            if ref.is_alive():
+                ref.stop(timeout=5)
 
 
 def test_a_broken_machine_does_not_leave_an_actor_half_way(real: ActorSystem) -> None:

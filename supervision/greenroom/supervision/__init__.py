@@ -51,6 +51,7 @@ from greenroom.supervision.errors import (
     ChildRestarting,
     ChildRunning,
     LeaseRefused,
+    LinkEnded,
     MailboxFull,
     MaxChildren,
     NotForDynamic,
@@ -68,6 +69,7 @@ from greenroom.supervision.signals import (
     ChildSignal,
     ChildStarted,
     Down,
+    Exit,
 )
 from greenroom.supervision.snapshot import ActorKind, ChildFacts, RestartBudget, TreeSnapshot
 from greenroom.supervision.spec import (
@@ -126,6 +128,7 @@ __all__ = [
     "Dispatcher",
     "Down",
     "Executor",
+    "Exit",
     "FailedToStart",
     "Fenced",
     "Future",
@@ -138,6 +141,7 @@ __all__ = [
     "LeaseId",
     "LeaseRefused",
     "Ledger",
+    "LinkEnded",
     "MailboxFull",
     "MailboxSpec",
     "MaxChildren",

@@ -11,6 +11,7 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
+from greenroom.supervision._links import link, unlink
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
@@ -47,6 +48,9 @@ class Actor(pykka.Actor):
     """What a snapshot calls it."""
     degraded: bool = False
     """Whether it does less than it should: an actor says so of itself, and snapshots show it."""
+
+    trap_exits: ClassVar[bool] = False
+    """Whether the end of a linked actor comes as an `Exit` message, instead of ending this one too."""
 
     @classmethod
     def start(  # pyright: ignore[reportIncompatibleMethodOverride] - a narrower ref
@@ -279,6 +283,22 @@ class Actor(pykka.Actor):
         target = (self._life.monitors or {}).pop(monitor, None)
         if target is not None:
             target.unwatch(monitor)
+
+    def link(self, ref: ActorRef[Any]) -> None:
+        """Share the fate of ``ref``'s present incarnation, and it this one's, until one of both ends or unlinks.
+
+        When one ends otherwise than normally the other ends too, with a cause of the same class; who has
+        `trap_exits` gets an `Exit` message instead, for any end. If ``ref`` is over already, this actor hears of
+        that at once. To link twice, or with oneself, changes nothing.
+
+        Raises:
+            ActorEnding: this actor is ending.
+        """
+        link(self._own(), self._life, ref._cell)
+
+    def unlink(self, ref: ActorRef[Any]) -> None:
+        """Take links with ``ref`` back, in both directions; nothing comes of them any more, even if it was queued."""
+        unlink(self._own(), self._life, ref._cell)
 
     def after(self, delay_ns: int, function: Callable[..., object], *args: Any) -> OwnTimer:
         """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.

@@ -6,7 +6,7 @@ Laws:
       thread that hangs in foreign code is refused when it comes back, however late;
     - a request aims at an incarnation. One that comes late does not hit the next;
     - an incarnation ends in this order: its timers are cancelled, its monitors dropped, its children stopped in
-      reverse order, its ``on_stop`` run, its open asks answered, its watchers told, then its parent;
+      reverse order, its ``on_stop`` run, its open asks answered, its watchers and links told, then its parent;
     - however its end begins, it has the shutdown budget for it, and is fenced past that; who has a brutal one and
       ends by itself has the default for that;
     - the next incarnation starts only when the parent says so, thus only after all of that.
@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from greenroom.supervision._incarnation import UNTIMED, Incarnation, SupersededError
 from greenroom.supervision._leftover import report_poison
+from greenroom.supervision._links import tell_links
 from greenroom.supervision._mailbox import is_stop
 from greenroom.supervision._place import (
     DOWN,
@@ -222,8 +223,10 @@ class Ending(Place):
         """Begin an orderly end. Of one that was ignored nothing is to be cleaned up but its children."""
         if self.state >= STOPPING:
             return
-        early = self.state < RUNNING and not ignored
-        self._enter_end(life, epoch, FailedToStart(ActorStopped(self.path)) if early else cause)
+        if self.state < RUNNING and not ignored:
+            error = cause.exception if isinstance(cause, Crashed) else ActorStopped(self.path)
+            cause = FailedToStart(error)
+        self._enter_end(life, epoch, cause)
         life.ignored = ignored
         life.cleaned = life.cleaned or ignored or life.actor is None
         self._advance_end(life, epoch)
@@ -334,6 +337,8 @@ class Ending(Place):
             life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:
             watch.callback(life.number, cause)
+        if life.links is not None:
+            tell_links(self, life, cause)
         if self.system.observers:
             self.system.emit(ActorEnded(path=self.path, incarnation=life.number, cause=cause))
         self.tell_parent(self._signal(cause, life))

@@ -54,6 +54,7 @@ class Incarnation:
         "deferred",
         "fenced",
         "ignored",
+        "links",
         "monitors",
         "number",
         "retrying",
@@ -82,6 +83,8 @@ class Incarnation:
         # Dictionaries as sets, because their order does not depend on addresses: a simulation can be repeated.
         self.deferred: dict[Future[Any], None] | None = None
         self.monitors: dict[int, Place] | None = None
+        self.links: dict[Place, dict[Incarnation, None]] | None = None
+        """Whom it shares its fate with; changed under the cell's lock only."""
         self.timers: dict[OwnTimer, None] | None = None
         self.stops: list[Future[Any]] | None = None
         self.to_stop: list[Any] | None = None

@@ -22,7 +22,7 @@ from greenroom.supervision._facts import facts_of
 from greenroom.supervision._future import Future
 from greenroom.supervision._keeper import Keeper
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision.signals import START_LATER, ChildSignal
+from greenroom.supervision.signals import START_LATER, ChildSignal, Exit
 from greenroom.supervision.snapshot import ActorKind, ChildFacts
 from greenroom.supervision.spec import ChildSpec, ChildType, SupervisorFlags
 
@@ -42,6 +42,9 @@ class Supervisor(Actor):
     """
 
     actor_kind: ClassVar[ActorKind] = ActorKind.SUPERVISOR
+
+    trap_exits: ClassVar[bool] = True
+    """As OTP's supervisors do: who links with one does not end it. A subclass may answer the `Exit`."""
 
     def __init__(self, flags: SupervisorFlags | None = None, children: Iterable[ChildSpec] = ()) -> None:
         self._keeper = Keeper(self, flags, children)
@@ -70,6 +73,8 @@ class Supervisor(Actor):
                 return self.counts()
             case UpdateSupervisor(flags=flags, children=children):
                 self.update(flags, children)
+            case Exit():
+                pass
             case _:
                 return super().on_receive(message)
         return None

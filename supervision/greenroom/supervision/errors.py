@@ -258,6 +258,24 @@ class MaxChildren(SupervisionError, RuntimeError):
         )
 
 
+class LinkEnded(SupervisionError, RuntimeError):
+    """An actor ended otherwise than normally, and so one ended that was linked with it.
+
+    Attributes:
+        actor: the path of the one that ended first.
+        incarnation: which incarnation of it.
+        cause: what it raised, or why it failed to start, also the ``__cause__``; None if it was fenced.
+    """
+
+    def __init__(self, actor: str, incarnation: int, cause: BaseException | None) -> None:
+        self.actor = actor
+        self.incarnation = incarnation
+        self.cause = cause
+        how = "was fenced" if cause is None else f"ended with {type(cause).__name__}"
+        super().__init__(f"{_named(actor, incarnation)}, which this one was linked with, {how}")
+        self.__cause__ = cause
+
+
 class AlreadyRegistered(SupervisionError, RuntimeError):
     """Another actor has that name; nothing has changed.
 

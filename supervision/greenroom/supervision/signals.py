@@ -45,6 +45,21 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exit:
+    """An actor that this one was linked with has ended. Delivered to ``on_receive`` of who traps exits, once.
+
+    Attributes:
+        ref: who ended.
+        incarnation: which incarnation of it.
+        cause: why; also a normal end is told.
+    """
+
+    ref: "ActorRef[Any]"
+    incarnation: int
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChildStarted:
     """A child's ``on_start`` has returned; ``extra`` is what it returned."""
 
