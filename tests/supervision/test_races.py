@@ -215,6 +215,11 @@ def test_links_and_ends_on_threads(real: ActorSystem) -> None:
         one.stop(timeout=5)
 
 
+def note(told: Future[None], *_: object) -> None:
+    """Note an end."""
+    told.set(None)
+
+
 def test_linked_actors_that_end_at_once_on_threads(real: ActorSystem) -> None:
     """A ring of links whose members end at the same moment: all are gone, whoever was first."""
     for number in range(ROUNDS):
@@ -227,7 +232,7 @@ def test_linked_actors_that_end_at_once_on_threads(real: ActorSystem) -> None:
             actor.unlink(other)
 
         for ref, told in zip(ring, gone, strict=True):
-            ref.watch(lambda _, __, told=told: told.set(None))
+            ref.watch(partial(note, told))
         together(
             partial(ring[0].tell, lambda _: 1 / 0),
             partial(ring[2]._cell.fence, "on purpose"),
