@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from pykka.messages import (
     ProxyCall,
@@ -22,6 +22,8 @@ from greenroom.supervision.events import ActorStarted
 from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import OnCrash
+
+_STARTED: Final = FlightKind.STARTED
 
 
 class Cell(Ending):
@@ -251,7 +253,7 @@ class Cell(Ending):
             if self.retry is not None:
                 self.control_lane().append((Cell._retry, life, None))
         if self.record is not None:
-            self.note(FlightKind.STARTED, "", life.number)
+            self.note(_STARTED, "", life.number)
         if self.system.observers:
             self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
         self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))

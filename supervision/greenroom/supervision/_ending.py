@@ -47,6 +47,7 @@ from greenroom.supervision.snapshot import FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
+_ENDED: Final = FlightKind.ENDED
 _POOL: Final = Dispatcher.POOL
 
 
@@ -332,7 +333,7 @@ class Ending(Place):
         if self.record is not None or not isinstance(
             cause, Shutdown
         ):  # else it stopped as it was told, at once
-            self.note(FlightKind.ENDED, type(cause).__name__, life.number)
+            self.note(_ENDED, type(cause).__name__, life.number)
         if life.deferred is not None:
             life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:

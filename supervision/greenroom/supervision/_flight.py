@@ -19,8 +19,9 @@ GRAVES: Final = 32
 """So many dead actors that had failed are remembered, and so many that had not."""
 DEFAULT_ENTRIES: Final = 16
 MOST_ENTRIES: Final = 10_000
-_FLOODS: Final = (FlightKind.DEAD_LETTER, FlightKind.OVERFLOW)
-"""What comes in floods, the two of them in turns."""
+_DEAD_LETTER: Final = FlightKind.DEAD_LETTER
+_OVERFLOW: Final = FlightKind.OVERFLOW
+"""These two come in floods, in turns."""
 
 
 class Record:
@@ -36,7 +37,7 @@ class Record:
         """Add what happened; forget the oldest where there are more than ``size``."""
         entries = self.entries
         count = 1
-        if kind in _FLOODS:
+        if kind is _DEAD_LETTER or kind is _OVERFLOW:
             for entry in entries[-2:]:
                 if entry[1:4] == (incarnation, kind, detail):
                     count += entry[4]

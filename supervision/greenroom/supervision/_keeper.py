@@ -247,6 +247,8 @@ class Keeper:
         _answer(kept.stopping, None)
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
+        if not self._actor._cell.system.observers:
+            return
         self._emit(
             SupervisorReport(
                 path=self._actor.path,

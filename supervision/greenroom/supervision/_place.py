@@ -38,6 +38,7 @@ DOWN: Final = 5  # last, so that `>= STOPPING` means: not to be ended any more
 STATE_NAMES: Final = ("new", "starting", "running", "stopping", "ended", "down")
 
 
+_RESTARTING: Final = FlightKind.RESTARTING
 NOBODY: Final = Incarnation(0)
 """Before the first."""
 
@@ -156,7 +157,7 @@ class Place(Mailbox):
                 raise ChildRunning(self.name)
             self.incarnation += 1
             if self.incarnation > 1:
-                self.note(FlightKind.RESTARTING)
+                self.note(_RESTARTING)
             self.life = Incarnation(self.incarnation)
             self.state = NEW
             self.control_lane().append((type(self).begin, self.life, None))

@@ -16,6 +16,7 @@ from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._names import Names, checked_holder, checked_name
 from greenroom.supervision._place import Place
 from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._repeats import Repeats
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision._snapshot import take
 from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
@@ -70,6 +71,7 @@ class ActorSystem:
         # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
         self._lock = new_recursive_lock()
         self._closed = False
+        self._crashes: Repeats[tuple[str, str]] = Repeats()
 
     def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]:
         """Start an actor without a supervisor and wait until it has started.
@@ -237,11 +239,16 @@ class ActorSystem:
             self.emit(MessagesDropped(path=cell.path, incarnation=cell.incarnation, told=told, asked=asked))
 
     def crashed(self, cell: Cell, error: BaseException) -> None:
-        """Log a crash, once, where it happened."""
+        """Log a crash where it happened: the first of a kind at once, then one line a second with their count."""
+        kind = type(error).__name__
+        with self._lock:
+            count = self._crashes.count((cell.path, kind), self.runtime.now_ns())
+        if not count:
+            return
         log = get_logger(actor=cell.path, incarnation=cell.incarnation)
         with suppress(Exception):  # the host's log handlers are guests as well
-            log.warning("actor.crashed", error=type(error).__name__)
-            log.debug("actor.crash_frames", error=type(error).__name__, frames=outline(error))
+            log.warning("actor.crashed", error=kind, count=count)
+            log.debug("actor.crash_frames", error=kind, frames=outline(error))
 
     def stop(self, timeout_ns: int | None = None) -> bool:
         """Stop all roots, newest first, each within its shutdown budget; true when none is left.
@@ -291,6 +298,9 @@ class ActorSystem:
             self.stop(timeout_ns)
         except AskTimeout:
             self._give_up()
+        for (path, kind), count in self._crashes.left().items():
+            with suppress(Exception):
+                get_logger(actor=path).warning("actor.crashed", error=kind, count=count)
         if self._owns_runtime:
             self.runtime.close()
 

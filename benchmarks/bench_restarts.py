@@ -1,0 +1,213 @@
+"""What replacing and stopping costs: Pykka's way beside it, and OTP's own supervisor where `escript` is installed.
+
+All of it is measured in one run, in turns, so that a machine that is busy for a while is so for all of them.
+"""
+
+import queue
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pykka
+from benchmarks._table import Row, show
+
+from greenroom.supervision import (
+    Actor,
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    ChildStarted,
+    StartChild,
+    StartedChild,
+    Strategy,
+    Supervisor,
+    SupervisorFlags,
+    WhichChildren,
+)
+
+ROUNDS = 7
+CRASHES = 200
+GROUP = 100
+FAMILY = 1_000
+MOST_RESTARTS = 10_000
+OTP = Path(__file__).with_name("otp_restart.escript")
+
+
+class Crasher(Actor):
+    """Crashes when it is told to, and answers anything else."""
+
+    def on_receive(self, message: Any) -> Any:
+        if message == "crash":
+            raise RuntimeError(message)
+        return message
+
+
+class Counted(Supervisor):
+    """Says when so many of its children have started."""
+
+    def __init__(self, strategy: Strategy, children: int) -> None:
+        flags = SupervisorFlags(strategy=strategy, intensity=MOST_RESTARTS, period_ns=1)
+        super().__init__(flags, [ChildSpec(id=f"{each}", start=Crasher) for each in range(children)])
+        self.wanted = children
+        self.left = children
+        self.full = queue.SimpleQueue[bool]()
+
+    def on_receive(self, message: Any) -> Any:
+        return self.full if message == "full" else super().on_receive(message)
+
+    def on_child(self, signal: Any) -> None:
+        super().on_child(signal)
+        if isinstance(signal, ChildStarted):
+            self.left -= 1
+            if not self.left:
+                self.left = self.wanted
+                self.full.put(True)
+
+
+class Naive(pykka.ThreadingActor):
+    """What Pykka's users write: who fails starts another one, and says which."""
+
+    def __init__(self, replaced: "queue.SimpleQueue[Any]") -> None:
+        super().__init__()
+        self.replaced = replaced
+
+    def on_failure(self, *_: Any) -> None:
+        self.replaced.put(type(self).start(self.replaced))
+
+    def on_receive(self, message: Any) -> Any:
+        if message == "crash":
+            raise RuntimeError(message)
+        return message
+
+
+def p50_us(count: int, act: Callable[[], Any]) -> float:
+    """Return the median microseconds of ``act``."""
+    times: list[int] = []
+    for _ in range(count):
+        began = time.perf_counter_ns()
+        act()
+        times.append(time.perf_counter_ns() - began)
+    return median(times) / 1000
+
+
+class Replacements:
+    """Crash to replacement answering: here and with a naive restart in Pykka."""
+
+    def __init__(self, system: ActorSystem) -> None:
+        flags = SupervisorFlags(intensity=MOST_RESTARTS, period_ns=1)
+        supervisor = system.start(Supervisor, flags)
+        started: StartedChild = supervisor.ask(StartChild(spec=ChildSpec(id="child", start=Crasher)))
+        assert started.ref is not None
+        self._child: ActorRef[Any] = started.ref
+        self._replaced = queue.SimpleQueue[Any]()
+        self._naive: Any = Naive.start(self._replaced)
+
+    def here(self) -> None:
+        self._child.tell("crash")
+        self._child.ask("there?")
+
+    def pykka(self) -> None:
+        self._naive.tell("crash")
+        self._naive = self._replaced.get()
+        self._naive.ask("there?")
+
+    def close(self) -> None:
+        self._naive.stop()
+
+
+def replacement_us(system: ActorSystem) -> list[tuple[float, float]]:
+    """Return for each round the microseconds here, and Pykka's."""
+    both = Replacements(system)
+    rounds = [(p50_us(CRASHES, both.here), p50_us(CRASHES, both.pykka)) for _ in range(ROUNDS)]
+    both.close()
+    return rounds
+
+
+def group_us(system: ActorSystem) -> list[float]:
+    """Return microseconds for each child of a one_for_all, from the crash of one until all are replaced."""
+    top = system.start(Counted, Strategy.ONE_FOR_ALL, GROUP)
+    full = top.ask("full")
+    full.get()
+    child = top.ask(WhichChildren())[GROUP // 2].ref
+
+    def replace() -> None:
+        child.tell("crash")
+        full.get()
+
+    times = [p50_us(5, replace) / GROUP for _ in range(2 * ROUNDS)]
+    top.stop()
+    return times
+
+
+def stop_ms(system: ActorSystem) -> tuple[float, float]:
+    """Return milliseconds for the stop of a thousand: children here, in order; and Pykka's, one after the other."""
+    top = system.start(Counted, Strategy.ONE_FOR_ONE, FAMILY)
+    actors: list[Any] = [Naive.start(None) for _ in range(FAMILY)]
+    began = time.perf_counter_ns()
+    system.request_stop(top)
+    gone = threading.Event()
+    top.watch(lambda _, __: gone.set())
+    gone.wait()
+    between = time.perf_counter_ns()
+    for actor in actors:
+        actor.stop()
+    return (between - began) / 1e6, (time.perf_counter_ns() - between) / 1e6
+
+
+def otp_us() -> tuple[float, float] | None:
+    """Return OTP's microseconds: crash to replacement answering, and one_for_all for each child."""
+    escript = shutil.which("escript")
+    if escript is None:
+        return None
+    said = subprocess.run(  # noqa: S603 - our own script
+        [escript, str(OTP), "2000"], check=True, capture_output=True, text=True, timeout=120
+    )
+    one, each = said.stdout.split()
+    return float(one), float(each)
+
+
+def rows() -> list[Row]:
+    """Measure."""
+    otp = otp_us()
+    with ActorSystem() as system:
+        replacements = replacement_us(system)
+        groups = group_us(system)
+        stops = [stop_ms(system) for _ in range(3)]
+    here, naive = (median(column) for column in zip(*replacements, strict=True))
+    group = median(groups)
+    stop, theirs = (median(column) for column in zip(*stops, strict=True))
+    found = [
+        _row("crash to replacement answering, p50", here, "Pykka, naive restart", naive, 0.6),
+        _row(f"ordered stop of {FAMILY:,} children", stop, "Pykka, one by one", theirs, 0.3, "ms"),
+        Row(
+            what=f"one_for_all over {GROUP} children, for each",
+            here=f"{group:.1f} us",
+            beside="-" if otp is None else f"OTP {otp[1]:.1f} us",
+            ratio="-" if otp is None else f"{group / otp[1]:.2f}",
+            goal="at most 15 us",
+            met=group <= 15,
+        ),
+    ]
+    if otp is not None:
+        found.append(_row("crash to replacement answering, p50", here, "OTP", otp[0], 4))
+    return found
+
+
+def _row(what: str, ours: float, whose: str, theirs: float, most: float, unit: str = "us") -> Row:
+    return Row(
+        what=what,
+        here=f"{ours:.1f} {unit}",
+        beside=f"{whose} {theirs:.1f} {unit}",
+        ratio=f"{ours / theirs:.2f}",
+        goal=f"at most {most:g} times",
+        met=ours <= most * theirs,
+    )
+
+
+if __name__ == "__main__":
+    show(rows())
