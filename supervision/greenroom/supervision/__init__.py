@@ -29,6 +29,7 @@ from greenroom.supervision._ledger import (
     Ledger,
     Monitor,
 )
+from greenroom.supervision._liveness import Liveness, LivenessAction
 from greenroom.supervision._log import get_logger
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Restart, Shutdown
@@ -58,6 +59,7 @@ from greenroom.supervision.errors import (
     RuntimeClosed,
     StartFailed,
     SupervisionError,
+    Unresponsive,
 )
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime, Task, Timer
 from greenroom.supervision.signals import (
@@ -142,6 +144,8 @@ __all__ = [
     "LeaseRefused",
     "Ledger",
     "LinkEnded",
+    "Liveness",
+    "LivenessAction",
     "MailboxFull",
     "MailboxSpec",
     "MaxChildren",
@@ -171,6 +175,7 @@ __all__ = [
     "ThreadRuntime",
     "Timer",
     "TreeSnapshot",
+    "Unresponsive",
     "UpdateSupervisor",
     "WhichChildren",
     "default_system",

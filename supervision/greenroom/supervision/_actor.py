@@ -1,6 +1,7 @@
 """Actors: Pykka's, sharing threads, with an acknowledged start, children, monitors and timers."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pykka
@@ -12,8 +13,10 @@ from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._links import link, unlink
+from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
+from greenroom.supervision._watched import WatchedCell
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.snapshot import ActorKind, ChildFacts
@@ -194,6 +197,8 @@ class Actor(pykka.Actor):
         shutdown_ns: int | None = SHUTDOWN_NS,
         start_ns: int | None = START_NS,
         register: str | None = None,
+        liveness: Liveness | None = None,
+        record_messages: bool = False,
         **kwargs: Any,
     ) -> ActorRef[A]:
         """Start a child, without waiting: `on_child` hears how it went.
@@ -209,6 +214,8 @@ class Actor(pykka.Actor):
             shutdown_ns: how long an ordered stop may take before it is fenced; 0 fences at once, None waits.
             start_ns: how long its start may take before it is fenced; None waits.
             register: a name to find it by, system-wide; its start fails with `AlreadyRegistered` if another has it.
+            liveness: how long a handler or a message may take; None watches nothing.
+            record_messages: whether the flight recorder notes the types of its messages.
             kwargs: for its constructor.
 
         Raises:
@@ -227,6 +234,8 @@ class Actor(pykka.Actor):
             shutdown_ns=shutdown_ns,
             start_ns=start_ns,
             register=register,
+            liveness=liveness,
+            record_messages=record_messages,
         )
         mine.adopt(cell)
         ref: ActorRef[A] = cell.ref
@@ -343,11 +352,18 @@ def make_cell(
     shutdown_ns: int | None = SHUTDOWN_NS,
     start_ns: int | None = START_NS,
     register: str | None = None,
+    liveness: Liveness | None = None,
+    record_messages: bool = False,
 ) -> Cell:
     """Make a cell with its ref; nothing runs yet."""
     if register is not None:
         _checks.text("register", register, most=LONGEST_ID)
-    cell = Cell(
+    record_messages = record_messages or system.record_messages
+    if liveness is None and not record_messages:
+        make: Callable[..., Cell] = Cell
+    else:
+        make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
+    cell = make(
         system,
         parent,
         name,

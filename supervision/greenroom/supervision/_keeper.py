@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, assert_never, cast
+from typing import Any, TypeAlias, assert_never
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
@@ -22,16 +22,15 @@ from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._log import get_logger
-from greenroom.supervision._mailbox import SLACK
 from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._respec import budget_ns, check_update, class_of, respec, startable
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
-from greenroom.supervision.errors import ActorStopped, AlreadyStarted, BadSpec, ChildNotFound, StartFailed
+from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
 from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import (
     ChildSpec,
-    ShutdownBudget,
     Strategy,
     SupervisorFlags,
     check_children,
@@ -60,7 +59,7 @@ class Keeper:
 
     def __init__(self, actor: Actor, flags: SupervisorFlags | None, children: Iterable[ChildSpec]) -> None:
         flags = SupervisorFlags() if flags is None else _checks.instance("flags", flags, SupervisorFlags)
-        self._boot = list(_startable(check_children(flags, children)))
+        self._boot = list(startable(check_children(flags, children)))
         self._boot.reverse()
         self._booting = ""
         self._up = False
@@ -115,7 +114,7 @@ class Keeper:
 
     def start_for(self, spec: ChildSpec, opener: Opener) -> Future[Any]:
         """Start one more child, and answer when it has started."""
-        _startable((_checks.instance("StartChild.spec", spec, ChildSpec),))
+        startable((_checks.instance("StartChild.spec", spec, ChildSpec),))
         try:
             decisions = self.family.add(spec)
         except AlreadyStarted as there:
@@ -154,32 +153,17 @@ class Keeper:
         """Go on with other flags and specs."""
         if flags is not None:
             _checks.instance("flags", flags, SupervisorFlags)
-        for spec in _startable(check_children(flags or self.family.flags, specs or ())):
+        for spec in startable(check_children(flags or self.family.flags, specs or ())):
             ref = self.ref_of(spec.id)
-            if ref is not None and ref._cell.dispatcher is not spec.dispatcher:
-                hint = f"{ref._cell.dispatcher} as it was for {spec.id!r}; delete it and start it anew"
-                raise BadSpec("ChildSpec.dispatcher", spec.dispatcher, hint)
-            if ref is not None and ref._cell.register != spec.register:
-                hint = f"{ref._cell.register!r} as it was for {spec.id!r}; delete it and start it anew"
-                raise BadSpec("ChildSpec.register", spec.register, hint)
+            if ref is not None:
+                check_update(ref, spec)
         self.family.update(flags, specs)
         for known in self.family:
             ref = self.ref_of(known.id)
             if ref is not None:
-                self._respec(ref, known.spec)
+                respec(ref, known.spec, self.family.flags)
         self._rearranged = True
         self._rearrange()
-
-    def _respec(self, ref: ActorRef[Any], spec: ChildSpec) -> None:
-        cell = ref._cell
-        with cell.lock:
-            cell.actor_class = class_of(spec)
-            cell.args = (*self.family.flags.shared_args, *spec.args)
-            cell.kwargs = dict(spec.kwargs)
-            cell.shutdown_ns = _budget_ns(spec)
-            cell.start_ns = spec.start_ns
-            cell.policy = spec.mailbox
-            cell.roomy = spec.mailbox.capacity - SLACK
 
     def _rearrange(self) -> None:
         """Have the machine stop the children in reverse start order where an update has changed that."""
@@ -299,9 +283,11 @@ class Keeper:
             name=spec.id,
             dispatcher=spec.dispatcher,
             mailbox=spec.mailbox,
-            shutdown_ns=_budget_ns(spec),
+            shutdown_ns=budget_ns(spec),
             start_ns=spec.start_ns,
             register=spec.register,
+            liveness=spec.liveness,
+            record_messages=spec.record_messages,
             **spec.kwargs,
         )
         self._kept[child] = _Kept(ref)
@@ -366,33 +352,9 @@ def _answered(reply: Future[Any]) -> Future[Any]:
     return reply
 
 
-def _startable(specs: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
-    for spec in specs:
-        class_of(spec)
-    return specs
-
-
-def class_of(spec: ChildSpec) -> type[Actor]:
-    """Return the actor class of a spec, or raise `BadSpec`."""
-    given: object = spec.start
-    if isinstance(given, type) and issubclass(given, Actor):
-        return given
-    raise BadSpec("ChildSpec.start", cast("object", spec.start), "a subclass of greenroom.supervision.Actor")
-
-
 def _exception(cause: Cause | None, path: str) -> BaseException:
     match cause:
         case Crashed(exception=error) | FailedToStart(exception=error):
             return error
         case _:
             return ActorStopped(path)
-
-
-def _budget_ns(spec: ChildSpec) -> int | None:
-    match spec.shutdown_ns:
-        case ShutdownBudget.BRUTAL:
-            return 0
-        case ShutdownBudget.INFINITE:
-            return None
-        case budget_ns:
-            return budget_ns

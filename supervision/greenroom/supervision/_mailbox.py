@@ -142,6 +142,9 @@ class Mailbox:
             lane = self.control
             (self.control_lane() if lane is None else lane).append(item)
         if self.idle.acquire(False):
+            if not self.user:
+                self.since_ns = self.system.runtime.now_ns()
+                self.mark = None
             self.executor.submit(self)
         return True
 

@@ -12,6 +12,7 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._future import Future
+from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._names import Names, checked_holder, checked_name
 from greenroom.supervision._place import Place
@@ -97,6 +98,7 @@ class ActorSystem:
         shutdown_ns: int | None = SHUTDOWN_NS,
         start_ns: int | None = START_NS,
         register: str | None = None,
+        liveness: Liveness | None = None,
     ) -> tuple[ActorRef[A], Future[Any]]:
         """Start an actor without a supervisor; the future is completed once it has started or failed to."""
         cell = make_cell(
@@ -111,6 +113,7 @@ class ActorSystem:
             shutdown_ns=shutdown_ns,
             start_ns=start_ns,
             register=register,
+            liveness=liveness,
         )
         started: Future[Any] = Future(self.runtime, name)
         with self._lock:

@@ -96,6 +96,20 @@ class ActorCrashed(SupervisionError, RuntimeError):
         self.__cause__ = cause
 
 
+class Unresponsive(SupervisionError, TimeoutError):
+    """What an incarnation crashed with that had spent its liveness budget (`Liveness`).
+
+    Attributes:
+        actor: its path.
+        why: what took too long.
+    """
+
+    def __init__(self, actor: str, why: str) -> None:
+        self.actor = actor
+        self.why = why
+        super().__init__(f"actor {actor!r} is not responsive: {why}")
+
+
 class MailboxFull(SupervisionError, RuntimeError):
     """The mailbox is at its capacity and its policy is to fail; the message was not delivered.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from greenroom.supervision._liveness import LivenessAction
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Shutdown
 
 REPORT_CHARS: Final = 120
@@ -44,6 +45,45 @@ class ActorFencedEvent:
     path: str
     incarnation: int
     reason: str
+
+
+class Unresponsiveness(StrEnum):
+    """What takes too long."""
+
+    HANDLER = "handler"
+    """A handler has not returned."""
+    INBOX = "inbox"
+    """The oldest message waits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActorUnresponsive:
+    """An actor's liveness budget is spent: told once for each handler, and once until no message is too old any more.
+
+    Attributes:
+        path: of the actor.
+        incarnation: of the actor.
+        what: a handler, or a message that waits.
+        for_ns: for how long, up to now.
+        limit_ns: how long it may at most.
+        message: the type of the message that is handled, or waits; of a timer or a continuation the function.
+        action: what is done about it.
+    """
+
+    path: str
+    incarnation: int
+    what: Unresponsiveness
+    for_ns: int
+    limit_ns: int
+    message: str
+    action: LivenessAction
+
+    def describe(self) -> str:
+        """Return it in words."""
+        limit = f"{self.limit_ns / 1e6:g} ms"
+        if self.what is Unresponsiveness.HANDLER:
+            return f"its handler of {self.message} took longer than {limit}"
+        return f"its oldest message, {self.message}, waited longer than {limit}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +208,7 @@ SystemEvent = (
     | ActorEnded
     | ActorCrashedEvent
     | ActorFencedEvent
+    | ActorUnresponsive
     | DeadLetter
     | MessagesDropped
     | PoisonMessage

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from greenroom.supervision import _checks
 from greenroom.supervision._backoff import LONGEST_NS, SECOND_NS, Backoff
+from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher
@@ -145,6 +146,8 @@ class ChildSpec:
         dispatcher: which threads run it.
         mailbox: how many messages it keeps, and what a restart does to them.
         start_ns: how long its start may take before it counts as failed.
+        liveness: how long a handler, or a message that waits, may take, and what is done then; None watches nothing.
+        record_messages: whether the flight recorder notes the types of its messages, too.
         register: a name to find it by, system-wide (`ActorSystem.whereis`), from before its start is acknowledged until
             it is gone for good; its start fails with `AlreadyRegistered` if another actor has that name.
     """
@@ -161,6 +164,8 @@ class ChildSpec:
     dispatcher: Dispatcher = Dispatcher.POOL
     mailbox: MailboxSpec = DEFAULT_MAILBOX
     start_ns: int = 30 * SECOND_NS
+    liveness: Liveness | None = None
+    record_messages: bool = False
     register: str | None = None
 
     def __post_init__(self) -> None:
@@ -177,6 +182,9 @@ class ChildSpec:
         _checks.member("ChildSpec.dispatcher", self.dispatcher, Dispatcher)
         _checks.instance("ChildSpec.mailbox", self.mailbox, MailboxSpec)
         _checks.integer("ChildSpec.start_ns", self.start_ns, least=1, most=LONGEST_NS)
+        if self.liveness is not None:
+            _checks.instance("ChildSpec.liveness", self.liveness, Liveness)
+        _checks.boolean("ChildSpec.record_messages", self.record_messages)
         if self.register is not None:
             _checks.text("ChildSpec.register", self.register, most=LONGEST_ID)
         if self.significant and self.restart is Restart.PERMANENT:
