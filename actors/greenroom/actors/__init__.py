@@ -19,6 +19,7 @@ from greenroom.actors.errors import (
     TrackClosed,
     UnknownProcessor,
 )
+from greenroom.actors.feed import Feed
 from greenroom.actors.frames import Frame, Samples
 from greenroom.actors.handles import Room, Track
 from greenroom.actors.pace import Pace
@@ -55,6 +56,7 @@ __all__ = [
     "Credentials",
     "DuplicateName",
     "EventKind",
+    "Feed",
     "Frame",
     "Latency",
     "Lease",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from greenroom.actors.context import Credentials
+from greenroom.actors.context import Credentials, StreamInfo
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
 
@@ -30,6 +30,22 @@ def check_duration(name: str, value: object, *, least: int = 0, most: int = LONG
     """Refuse anything but an integer of nanoseconds within limits, with a ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}; it must be an integer of nanoseconds from {least} to {most}")
+
+
+def check_number(name: str, value: object, *, least: int, most: int) -> None:
+    """Refuse anything but an integer within limits, with a ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f"{name} is {value!r}; it must be an integer from {least} to {most}")
+
+
+def check_info(info: object) -> None:
+    """Refuse what is no `StreamInfo`, or one that no processor would be told."""
+    if info is None:
+        return
+    if not isinstance(info, StreamInfo):
+        raise TypeError(f"info is {info!r}; it must be StreamInfo(room_name=..., ...) or None")
+    if not info.complete:
+        raise ValueError(f"info is {info!r}; it must have a participant_identity and a publication_sid")
 
 
 def check_session(

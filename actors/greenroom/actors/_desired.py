@@ -7,13 +7,14 @@ actor that happened to open it.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.actors._meter import StreamMeter
 from greenroom.actors._output import Output
 from greenroom.actors.context import Context, Credentials, StreamInfo
+from greenroom.actors.feed import Feed
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import RoomSnapshot, StreamSnapshot, TrackSnapshot
 from greenroom.actors.sources import Sink, Source
@@ -48,6 +49,7 @@ class Granted:
 
     Attributes:
         name: the processor's, ``denoise#1``.
+        keeps: it keeps that processor for a stream that may come back.
         over: its holder has given it back, or away.
     """
 
@@ -56,6 +58,7 @@ class Granted:
     spec: ProcessorSpec
     name: str
     host: Any
+    keeps: bool = False
     over: bool = False
 
 
@@ -100,6 +103,7 @@ class StreamState:
         written: completed when the sink has finished, or at once with ``done`` where there is none.
         gone: completed when nothing of it is left: no lease, no actor.
         removed: it should end; any thread may set it.
+        feed: where its frames come from, if not from its track's source.
         discard: what is inside should be dropped then.
         drained: completed when nothing comes any more from the pipeline before the present one.
     """
@@ -112,6 +116,7 @@ class StreamState:
     gone: "Future[None]"
     steps: tuple[Step, ...] = ()
     sink: Sink | None = None
+    feed: Feed | None = None
     pipeline: Pipeline | None = None
     drained: "Future[None] | None" = None
     pipeline_names: tuple[str, ...] = ()
@@ -127,7 +132,7 @@ class StreamState:
 
     def past(self, path: str) -> "PastStream":
         """Return what is remembered of it, and let go of its actors, lanes and steps."""
-        self.actor = self.drained = None
+        self.actor = self.drained = self.feed = None
         self.steps = ()
         self.meter.on_gone = None
         return PastStream(path, self.pipeline_names, self.meter, self.output, self.done, self.written)
@@ -175,6 +180,8 @@ class TrackState:
     """A track that should be in a room.
 
     Attributes:
+        source: None: each of its streams has a feed of its own.
+        info: what its processors are told of it; None: nothing, it is in no room.
         ticket: while it moves from room to room, holds one item; who pops it has the track.
         kept: what a reconnecting room has kept for it: processors that its first streams take.
         handle: what people hold of it.
@@ -185,8 +192,9 @@ class TrackState:
     sid: str
     participant: str
     source_name: str
-    source: Source
+    source: Source | None
     room_name: str
+    info: StreamInfo | None
     credentials: Credentials | None
     fan: "Fan"
     publication: int = 1
@@ -222,13 +230,15 @@ class TrackState:
     @property
     def context(self) -> Context:
         """What its processors should be told."""
-        return Context(
-            stream_info=StreamInfo(
-                room_name=self.room_name, participant_identity=self.participant, publication_sid=self.sid
-            ),
-            credentials=self.credentials,
-            publication=self.publication,
-        )
+        return Context(stream_info=self.info, credentials=self.credentials, publication=self.publication)
+
+    def use(self, sid: str, room_name: str) -> None:
+        """Be known by another publication, perhaps in another room: its processors are told of both again."""
+        self.sid = sid
+        self.room_name = room_name
+        self.publication += 1
+        if self.info is not None:
+            self.info = replace(self.info, room_name=room_name, publication_sid=sid)
 
     def snapshot(self) -> TrackSnapshot:
         """Return it as a frozen record."""

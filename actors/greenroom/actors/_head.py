@@ -6,6 +6,7 @@ from typing import Protocol
 from greenroom.actors._guard import FrameReceiver
 from greenroom.actors._meter import StreamMeter
 from greenroom.actors.frames import Frame
+from greenroom.actors.processors import Reason
 from greenroom.supervision.runtime import Runtime
 
 
@@ -63,6 +64,10 @@ class StreamHead:
         if not self._closed:
             self._meter.entered(frame)
             self._first.send(frame)
+
+    def missed(self, frames: int) -> None:
+        """Count frames that came before the stream was open, and for which there was no place."""
+        self._meter.missed(frames, Reason.OVERFLOW)
 
     def end(self) -> None:
         """Tell ``on_end`` that the source has ended."""

@@ -15,9 +15,14 @@ from greenroom.supervision import Actor, ActorDead, ActorRef, Down, Future, Leas
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Hold a processor of ``spec`` open; answered by a `Granted`."""
+    """Hold a processor of ``spec`` open; answered by a `Granted`.
+
+    Attributes:
+        very: keep this processor and no other, for a stream that may come back and says so; nobody else gets it.
+    """
 
     spec: ProcessorSpec
+    very: ActorRef[Any] | None = None
     errors: ClassVar = (LeaseOver, LeaseRefused, DuplicateName, ActorDead)
 
 
@@ -32,17 +37,17 @@ class HoldsActor(Actor):
     def on_start(self) -> None:
         """Obtain again what an incarnation before this one has lost."""
         for granted in self._env.holds.copy():
-            self.when(self._obtain(granted.spec), self._on_again, granted)
+            self._obtain_again(granted)
 
     def on_receive(self, message: Any) -> Any:
         """Obtain a lease; another one, when a processor is gone."""
         match message:
-            case Hold(spec=spec):
-                self.when(self._obtain(spec), self._on_granted, self.defer_reply())
+            case Hold(spec=spec, very=very):
+                self.when(self._obtain(spec, very), self._on_granted, self.defer_reply(), very is not None)
             case Down(ref=ref):
                 self._watched.discard(ref)
                 for granted in [each for each in self._env.holds.copy() if each.processor == ref]:
-                    self.when(self._obtain(granted.spec), self._on_again, granted)
+                    self._obtain_again(granted)
             case _:
                 return super().on_receive(message)
         return None
@@ -52,22 +57,29 @@ class HoldsActor(Actor):
             self._watched.add(granted.processor)
             self.monitor(granted.processor)
 
-    def _obtain(self, spec: ProcessorSpec) -> Future[Granted]:
+    def _obtain(self, spec: ProcessorSpec, very: ActorRef[Any] | None = None) -> Future[Granted]:
         obtain = Obtain(
             spec=spec,
             holder=self.actor_ref,
             incarnation=self.incarnation,
             context=NO_CONTEXT,
             streaming=False,
+            very=very,
+            keep=very is not None,
         )
         return self._directory.ask(obtain, block=False)
 
-    def _on_granted(self, answer: Future[Granted], reply: Future[Granted]) -> None:
+    def _obtain_again(self, granted: Granted) -> None:
+        very = granted.processor if granted.keeps else None
+        self.when(self._obtain(granted.spec, very), self._on_again, granted)
+
+    def _on_granted(self, answer: Future[Granted], reply: Future[Granted], keeps: bool) -> None:
         error = answer.error()
         if error is not None:
             reply.try_fail(error)
             return
         granted = answer.outcome()
+        granted.keeps = keeps
         self._env.holds[granted] = None
         self._watch(granted)
         if not reply.try_set(granted):

@@ -125,6 +125,13 @@ class StreamMeter:
         if self.on_gone is not None:
             self.on_gone()
 
+    def missed(self, count: int, reason: Reason) -> None:
+        """Count frames that came in and were dropped before they had an arrival of their own."""
+        self._in += count
+        with self._lock:
+            self._dropped[reason] = self._dropped.get(reason, 0) + count
+            self._gone += count
+
     @property
     def frames_in(self) -> int:
         """Frames that came from the source."""

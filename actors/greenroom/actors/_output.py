@@ -5,6 +5,7 @@ count as out when the consumer takes them, so what lies here when it goes away i
 """
 
 import asyncio
+import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ class End:
 
     error: BaseException | None
     closed: bool
+
+
+_running_loop: Final = asyncio._get_running_loop  # pyright: ignore[reportPrivateUsage] - quicker than to raise
 
 
 class Output:
@@ -131,6 +135,48 @@ class Output:
         return self._wake
 
 
+class Waker:
+    """Wakes the consumers of one loop: one call into the loop for all that have frames at about the same time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = weakref.ref(loop)
+        self._due: deque[Callable[[], None]] = deque()
+        self._called = False
+
+    def wake(self, consumer: Callable[[], None]) -> None:
+        """Have ``consumer()`` called on the loop. Any thread.
+
+        Raises:
+            RuntimeError: the loop is closed.
+        """
+        loop = self._loop()
+        if loop is None or loop.is_closed():
+            self._due.clear()
+            raise RuntimeError("the event loop is closed")
+        self._due.append(consumer)
+        if not self._called:
+            self._called = True
+            loop.call_soon_threadsafe(self._run)
+
+    def _run(self) -> None:
+        # Said first: who comes while this runs calls again, at worst for nothing.
+        self._called = False
+        due = self._due
+        while due:
+            due.popleft()()
+
+
+_wakers: Final[weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Waker]] = weakref.WeakKeyDictionary()
+
+
+def waker_of(loop: asyncio.AbstractEventLoop) -> Waker:
+    """Return the waker of ``loop``; on its thread."""
+    waker = _wakers.get(loop)
+    if waker is None:
+        waker = _wakers[loop] = Waker(loop)
+    return waker
+
+
 class StreamIterator(AsyncIterator[Frame]):
     """The consumer on an asyncio loop; made on that loop. One task at a time may iterate.
 
@@ -141,6 +187,7 @@ class StreamIterator(AsyncIterator[Frame]):
     def __init__(self, output: Output) -> None:
         self._output = output
         self._loop = asyncio.get_running_loop()
+        self._waker = waker_of(self._loop)
         self._waiter: asyncio.Future[None] | None = None
         self._in_a_row = 0
         output.serve(self._on_frames)
@@ -181,8 +228,11 @@ class StreamIterator(AsyncIterator[Frame]):
             self._waiter = None
 
     def _on_frames(self) -> None:
+        if _running_loop() is self._loop:  # the pipeline runs inline
+            self._wake()
+            return
         try:
-            self._loop.call_soon_threadsafe(self._wake)
+            self._waker.wake(self._wake)
         except RuntimeError:
             # The loop was closed without closing the stream: nobody will ever iterate.
             self._output.close()

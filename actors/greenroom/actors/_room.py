@@ -148,7 +148,7 @@ class RoomActor(Supervisor):
             return RoomClosed(f"room {self._state.name!r} is being closed")
         if track.key in self._state.tracks:
             return DuplicateName("track", track.key)
-        if any(other.sid == sid for other in self._state.tracks.values()):
+        if sid and any(other.sid == sid for other in self._state.tracks.values()):
             return DuplicateName("track", sid)
         return None
 
@@ -188,7 +188,7 @@ class RoomActor(Supervisor):
         if track.actor is not None:
             track.actor.send(RemoveTrack(discard=discard))
 
-    def _refresh(self, credentials: Credentials, reply: Future[None]) -> None:
+    def _refresh(self, credentials: Credentials | None, reply: Future[None]) -> None:
         self._state.credentials = credentials
         self._env.emit(EventKind.CREDENTIALS_REFRESHED, self._state.path)
         use = UseCredentials(credentials=credentials)
@@ -307,11 +307,9 @@ class RoomActor(Supervisor):
             reply.try_fail(refusal)
             return
         before = track.room_name
-        track.room_name = self._state.name
+        track.use(sid, self._state.name)
         track.room_handle = self._state.handle
-        track.sid = sid
         track.credentials = self._state.credentials
-        track.publication += 1
         track.kept = ()
         self._env.emit(EventKind.TRACK_MOVED, track.path, sid=sid, came_from=before)
         self.start_track(track, reply, self.actor_ref)

@@ -31,9 +31,9 @@ class DropTrack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """The room's token was refreshed."""
+    """The room's token was refreshed; None: it has none any more."""
 
-    credentials: Credentials
+    credentials: Credentials | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

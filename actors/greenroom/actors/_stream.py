@@ -9,10 +9,11 @@ from greenroom.actors._desired import Granted, Pipeline, Step, StreamState, Trac
 from greenroom.actors._directory import Obtain
 from greenroom.actors._env import Env
 from greenroom.actors._guard import FrameReceiver
-from greenroom.actors._head import StreamHead
+from greenroom.actors._head import Fan, StreamHead
 from greenroom.actors._host import Lane
 from greenroom.actors._leasing import Release, Transfer, Want
 from greenroom.actors.context import Context
+from greenroom.actors.feed import Feed
 from greenroom.actors.snapshots import EventKind
 from greenroom.supervision import IGNORE, START_LATER, Actor, ActorRef, Down, Future, SupervisionError
 
@@ -64,6 +65,10 @@ class StreamActor(Actor):
         self._granted: list[Granted | None] = []
         self._pipeline: Pipeline | None = None
         self._ending = False
+
+    @property
+    def _inlet(self) -> Fan | Feed:
+        return inlet_of(self._track, self._state)
 
     @property
     def _path(self) -> str:
@@ -184,7 +189,7 @@ class StreamActor(Actor):
             self.monitor(each.processor)
         # The track may have been republished, moved or refreshed while the leases were on their way.
         self._want(self._track.context)
-        self._track.fan.attach(head)
+        self._inlet.attach(head)
         self._env.emit(
             EventKind.STREAM_OPENED,
             self._path,
@@ -223,8 +228,8 @@ class StreamActor(Actor):
         self.acknowledge()
         if self._over:
             self._close(discard=self._state.discard)
-        elif self._track.fan.over:
-            self._track.fan.attach(self._running.head)  # the source ended while nobody listened
+        elif self._inlet.over:
+            self._inlet.attach(self._running.head)  # the source ended while nobody listened
 
     def _start_over(self) -> None:
         """A lease was lost on the way: let go of the others, and obtain new ones."""
@@ -259,13 +264,15 @@ class StreamActor(Actor):
             state.discard = True
         if state.discard:
             state.output.close()
+        if state.feed is not None:
+            state.feed.close()
         pipeline = self._pipeline
         if pipeline is None:
             return
         if not self._ending:
             self._ending = True
             pipeline.head.close()
-            self._track.fan.detach(pipeline.head)
+            self._inlet.detach(pipeline.head)
             self._on_drained(-1)
 
     def _on_drained(self, lane: int) -> None:
@@ -289,6 +296,8 @@ class StreamActor(Actor):
 
     def _finish_output(self) -> None:
         state = self._state
+        if state.feed is not None:
+            state.feed.close()
         if state.done.done():
             return
         if state.error is not None:
@@ -309,9 +318,14 @@ class StreamActor(Actor):
             return
         if self._state.pipeline is pipeline:
             self._state.pipeline = None
-        self._track.fan.detach(pipeline.head)
+        self._inlet.detach(pipeline.head)
         self._state.drained = Future(self.runtime)
         pipeline.discard(self._state.drained)
+
+
+def inlet_of(track: TrackState, stream: StreamState) -> Fan | Feed:
+    """Return where a stream's frames come from."""
+    return stream.feed or track.fan
 
 
 def _send(ref: ActorRef[Any], message: Any) -> None:

@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 
 from greenroom.actors._desired import StreamState, TrackState, child_id
 from greenroom.actors._env import Env
-from greenroom.actors._stream import CloseStream, StreamActor, UseContext
-from greenroom.actors.context import Credentials
+from greenroom.actors._stream import CloseStream, StreamActor, UseContext, inlet_of
+from greenroom.actors.context import Credentials, StreamInfo
 from greenroom.actors.errors import DuplicateName, StreamFailed, TrackClosed
 from greenroom.actors.snapshots import EventKind
 from greenroom.supervision import (
@@ -52,6 +52,27 @@ class Republish:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewCredentials:
+    """Credentials to use from now on; None: there are none."""
+
+    known: Credentials | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Tell the processors that this is whose audio it is; None: nobody's, the track is in no room.
+
+    Attributes:
+        publication: if higher than before, both are pushed again; None: one more than before.
+        credentials: None: as they are.
+    """
+
+    info: StreamInfo | None
+    publication: int | None
+    credentials: NewCredentials | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTrack:
     """The track has left: end its streams in order, then yourself."""
 
@@ -90,11 +111,12 @@ class TrackActor(Supervisor):
                 self._state.credentials = credentials
                 self._tell_streams()
             case Republish(sid=sid, credentials=credentials):
-                self._state.sid = sid
+                self._state.use(sid, self._state.room_name)
                 self._state.credentials = credentials
-                self._state.publication += 1
                 self._env.emit(EventKind.TRACK_REPUBLISHED, self._state.path, sid=sid)
                 self._tell_streams()
+            case Point():
+                self._point(message)
             case RemoveTrack(discard=discard):
                 self._remove(discard=discard)
             case _:
@@ -109,7 +131,7 @@ class TrackActor(Supervisor):
             self._refs[ref.name] = ref
             if self._state.removed:
                 ref.send(CloseStream(discard=self._discard))
-            elif self._state.paced is None:
+            elif self._state.paced is None and self._state.source is not None:
                 self._state.paced = self._env.pacer.add(self._state.source, self._state.fan)
             return
         if ref.is_alive():
@@ -144,6 +166,18 @@ class TrackActor(Supervisor):
         close_stream(self._env, self._state, stream)
         cause = error.__cause__ or error
         reply.try_fail(StreamFailed(f"{self._state.path}/stream:{stream.name}", cause, self._env.told(cause)))
+
+    def _point(self, point: Point) -> None:
+        state = self._state
+        info, known = point.info, state.info
+        state.info = info
+        state.sid = "" if info is None else info.publication_sid
+        state.publication = state.publication + 1 if point.publication is None else point.publication
+        if point.credentials is not None:
+            state.credentials = point.credentials.known
+        if info is not None and known is not None:
+            self._env.emit(EventKind.TRACK_REPUBLISHED, state.path, sid=state.sid)
+        self._tell_streams()
 
     def _tell_streams(self) -> None:
         for ref in self._refs.values():
@@ -192,8 +226,10 @@ def close_stream(env: Env, track: TrackState, stream: StreamState) -> None:
     stream.removed = True
     pipeline, stream.pipeline = stream.pipeline, None
     if pipeline is not None:
-        track.fan.detach(pipeline.head)
+        inlet_of(track, stream).detach(pipeline.head)
         pipeline.discard(Future(env.runtime))
+    if stream.feed is not None:
+        stream.feed.close()
     if not stream.done.done() and stream.error is not None:
         stream.output.fail(stream.error)
         env.emit(EventKind.STREAM_FAILED, f"{track.path}/stream:{stream.name}", error=env.told(stream.error))

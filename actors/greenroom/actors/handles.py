@@ -4,13 +4,16 @@ import asyncio
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import EllipsisType
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.actors._checks import (
     check_credentials,
     check_duration,
     check_has,
+    check_info,
     check_name,
+    check_number,
     check_pipeline,
     check_sids,
 )
@@ -28,9 +31,10 @@ from greenroom.actors._roommail import (
     Reconnecting,
     Refresh,
 )
-from greenroom.actors._track import OpenStream
-from greenroom.actors.context import Credentials
+from greenroom.actors._track import NewCredentials, OpenStream, Point
+from greenroom.actors.context import Credentials, StreamInfo
 from greenroom.actors.errors import LeaseOver, NotThere, RoomClosed, SessionClosed, TrackClosed
+from greenroom.actors.feed import Feed
 from greenroom.actors.sources import Sink, Source
 from greenroom.actors.streams import Lease, Stream, end_stream
 from greenroom.supervision import ActorCrashed, ActorDead, ActorRef, Future
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
 
 OUTPUT_FRAMES: Final = 1_000
 """How many frames a stream keeps for a consumer that is slow; past it the oldest is dropped (real time)."""
+MOST_FRAMES: Final = 100_000
 NAME_CHARACTERS: Final = 120
 
 
@@ -77,17 +82,36 @@ class Room:
             DuplicateName: the participant has a track of that source in here, or the sid is taken.
             RoomClosed: the room is closed.
         """
-        env = self._session.alive()
-        for kind, value in (("sid", sid), ("participant", participant), ("source_name", source_name)):
-            check_name(kind, value)
+        check_name("sid", sid)
         check_has("source", source, ("open",), "a file is FileSource(path)")
+        info = StreamInfo(room_name=self.name, participant_identity=participant, publication_sid=sid)
+        return await self._add(participant, source_name, source, info)
+
+    async def open_track(self, participant: str, *, source_name: str = "microphone") -> "Track":
+        """Add a track that has no source: its streams are given feeds, and `Track.point` says whose audio it is.
+
+        Until then its processors are told nothing.
+
+        Raises:
+            DuplicateName: there is a track ``participant/source_name`` already.
+            RoomClosed: the room is closed.
+        """
+        return await self._add(participant, source_name, None, None)
+
+    async def _add(
+        self, participant: str, source_name: str, source: Source | None, info: StreamInfo | None
+    ) -> "Track":
+        env = self._session.alive()
+        for kind, value in (("participant", participant), ("source_name", source_name)):
+            check_name(kind, value)
         state = TrackState(
             key=f"{participant}/{source_name}",
-            sid=sid,
+            sid="" if info is None else info.publication_sid,
             participant=participant,
             source_name=source_name,
             source=source,
             room_name=self.name,
+            info=info,
             credentials=None,
             fan=Fan(env.runtime),
             room_handle=self,
@@ -116,6 +140,10 @@ class Room:
     async def refresh(self, credentials: Credentials) -> None:
         """The room's token was refreshed: all its processors are told the new credentials."""
         await self._ask(Refresh(credentials=self._known(credentials)))
+
+    def renew(self, credentials: Credentials | None) -> None:
+        """As `refresh`, without waiting until the processors are told. Any thread; None: there are none any more."""
+        self.ref.send(Refresh(credentials=self._known(credentials)))
 
     async def reconnecting(self, *, grace_ns: int = GRACE_NS) -> None:
         """The connection is lost: processors are kept for tracks that come back within ``grace_ns``."""
@@ -223,8 +251,36 @@ class Track:
         """The streams that are open and whose handles somebody has, by name."""
         return {name: each for name, each in self._streams.items() if not each.over}
 
+    def point(
+        self,
+        info: StreamInfo | None,
+        *,
+        publication: int | None = None,
+        credentials: Credentials | EllipsisType | None = ...,
+    ) -> None:
+        """Say whose audio it is from now on, without waiting until its processors are told. Any thread.
+
+        Args:
+            info: None: nobody's, the track has left its room, and what its processors were told is cleared.
+            publication: higher than any before: both are told again, even if they are the same; by default it is.
+            credentials: if not its room's.
+        """
+        check_info(info)
+        told = (
+            None
+            if isinstance(credentials, EllipsisType)
+            else NewCredentials(known=self.room._known(credentials))
+        )
+        self.ref.send(Point(info=info, publication=publication, credentials=told))
+
     async def open_stream(
-        self, processors: Sequence[Any] = (), *, sink: Sink | None = None, name: str | None = None
+        self,
+        processors: Sequence[Any] = (),
+        *,
+        sink: Sink | None = None,
+        feed: Feed | None = None,
+        capacity_frames: int = OUTPUT_FRAMES,
+        name: str | None = None,
     ) -> "Stream":
         """Open a stream through ``processors``, in that order.
 
@@ -234,6 +290,8 @@ class Track:
         Args:
             processors: the pipeline; empty passes the frames through.
             sink: takes the frames; without one the stream is iterated.
+            feed: brings the frames, if the track's source does not; closed with the stream.
+            capacity_frames: how many frames are kept for a consumer that is slow; past it the oldest is dropped.
             name: unique in the track; numbered by default.
 
         Raises:
@@ -244,6 +302,11 @@ class Track:
         check_pipeline(processors)
         if sink is not None:
             check_has("sink", sink, ("write", "finish", "abort"), "a file is FileSink(path, ...)")
+        check_number("capacity_frames", capacity_frames, least=1, most=MOST_FRAMES)
+        if (feed is None) == (self._state.source is None):
+            raise ValueError(
+                f"feed is {feed!r}; a track without a source needs one, and no other may have one"
+            )
         if name is None:
             self._state.serial += 1
             name = str(self._state.serial)
@@ -251,12 +314,13 @@ class Track:
         meter = StreamMeter(env.runtime)
         state = StreamState(
             name=name,
-            output=Output(env.runtime, meter, capacity=OUTPUT_FRAMES),
+            output=Output(env.runtime, meter, capacity=capacity_frames),
             meter=meter,
             done=Future(env.runtime),
             written=Future(env.runtime),
             gone=Future(env.runtime),
             sink=sink,
+            feed=feed,
         )
         stream = Stream(self, state)
         try:
@@ -267,6 +331,8 @@ class Track:
             # Cancelled or refused: should it be there after all, it ends; a sink is told to abort.
             end_stream(state, discard=True)
             state.output.close()
+            if feed is not None:
+                feed.close()
             raise
         self._streams[name] = stream
         return stream

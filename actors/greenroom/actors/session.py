@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from greenroom.actors._checks import check_credentials, check_name, check_session
-from greenroom.actors._desired import RoomState
+from greenroom.actors._desired import Granted, RoomState
 from greenroom.actors._directory import ProcessorsActor
 from greenroom.actors._env import Env
 from greenroom.actors._holds import Hold, HoldsActor, give_back
@@ -252,6 +252,12 @@ class Session:
         env = self.alive()
         granted = await self._ask_own("holds", Hold(spec=spec), undo=partial(give_back, env))
         return Lease(self, granted)
+
+    async def keep(self, granted: Granted) -> Lease:
+        """Hold the very processor that a stream uses: for `Stream.keep`."""
+        hold = Hold(spec=granted.spec, very=granted.processor)
+        env = self.alive()
+        return Lease(self, await self._ask_own("holds", hold, undo=partial(give_back, env)))
 
     def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
         """Call ``observer`` with every event, on actors' threads: be quick. Returns its undoing."""

@@ -13,6 +13,7 @@ from greenroom.actors._pacer import PacerScript
 from greenroom.actors._stream import CloseStream
 from greenroom.actors.errors import LeaseOver, SessionClosed, StreamClosed, StreamFailed
 from greenroom.actors.frames import Frame
+from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import StreamSnapshot
 from greenroom.supervision import ActorDead, ActorRef, Dispatcher, Future, LeaseRefused
 
@@ -72,6 +73,24 @@ class Stream(AsyncIterator[Frame]):
     async def aclose(self) -> None:
         """End the stream now; what is inside is dropped and counted. Idempotent."""
         await self._close(discard=True)
+
+    def stop(self) -> None:
+        """End the stream now, without waiting for it; nothing comes out any more. Any thread; idempotent."""
+        _forget(self._state)
+
+    async def keep(self) -> "tuple[Lease, ...]":
+        """Hold the very processors that it uses, in order, beyond its end: for a stream that goes on in its place.
+
+        No other stream gets them meanwhile, unless it is given these leases.
+
+        Raises:
+            StreamClosed: it has ended.
+        """
+        pipeline = self._state.pipeline
+        if pipeline is None:
+            raise StreamClosed(f"stream {self.name!r} of track {self._track.key!r} has ended")
+        session = self._track._session
+        return tuple([await session.keep(granted) for granted in pipeline.granted])
 
     async def drain(self) -> None:
         """End the stream after what is inside has come out; for one with a sink, after it was written."""
@@ -144,6 +163,15 @@ class Lease:
     def over(self) -> bool:
         """Whether it was released, or its processor is gone."""
         return self._granted.over or not self._granted.processor.is_alive()
+
+    @property
+    def spec(self) -> ProcessorSpec:
+        """How its processor is built and hosted."""
+        return self._granted.spec
+
+    def give_back(self) -> None:
+        """As `release`, without waiting. Any thread."""
+        self._forgotten()
 
     async def release(self) -> None:
         """Give it back. Idempotent; the last one out closes the processor."""
@@ -226,7 +254,7 @@ def end_stream(state: StreamState, *, discard: bool) -> None:
 
 
 def _forget(state: StreamState) -> None:
-    """Close a stream whose handle was collected; what nobody has read is counted as dropped."""
+    """Close a stream at once, also one whose handle was collected; what nobody has read is counted as dropped."""
     end_stream(state, discard=True)
     state.output.close()
 

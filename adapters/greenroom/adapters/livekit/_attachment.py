@@ -1,0 +1,366 @@
+"""A room of LiveKit's in a session: its events become messages, its tracks' streams are told of them, and end with them.
+
+Handlers look at the room as it is, note what has changed, and send messages; they never wait and never raise. A sweeper
+looks every `SWEEP_S`, so that what an event did not say is found out all the same.
+
+Laws:
+    1. The room is held weakly: one that its owner forgets is collected, and its tracks are left.
+    2. What has left is deaf before the handler returns (`Line.cut`).
+    3. A track is its object: one that comes again under the same sid is another one.
+"""
+
+import itertools
+import weakref
+from collections.abc import Callable
+from typing import Any, Final
+
+from greenroom.actors import Credentials, Room, StreamInfo
+from greenroom.adapters.livekit._errors import NotInRoom
+from greenroom.adapters.livekit._facts import Where, credentials_of, identities_in, tracks_in
+from greenroom.adapters.livekit._line import Line
+from greenroom.adapters.livekit._lobby import Lobby
+from greenroom.adapters.livekit._local import Published, local_track
+from greenroom.adapters.livekit._parking import Niche, Parking
+from greenroom.adapters.livekit._sdk import loop_of, rtc
+from greenroom.adapters.livekit._seats import Hall, new_lock, printable
+from greenroom.supervision import get_logger
+
+SWEEP_S: Final = 1.0
+
+_numbers: Final = itertools.count(1)
+
+
+class Heard:
+    """One track in the room."""
+
+    __slots__ = ("lines", "number", "where")
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        self.number = next(_numbers)
+        self.lines: set[Line] = set()
+
+
+class Attachment:
+    """A room of LiveKit's that a session knows. Made by `attach` and `connect`."""
+
+    def __init__(self, lobby: Lobby, room: rtc.Room) -> None:
+        self.lobby = lobby
+        self._room = weakref.ref(room)
+        self._loop = loop_of(room)
+        self._lock = new_lock()
+        self._heard: dict[rtc.Track, Heard] = {}
+        self._following: dict[tuple[str, str], set[Line]] = {}
+        self._absent: dict[str, float] = {}
+        self._name = ""
+        self._credentials: Credentials | None = None
+        self._hall = Hall(lobby, printable(room.name))
+        self._parking = Parking(self._loop)
+        self._closed = False
+        self._failures: dict[str, int] = {}
+        self._handlers = self._register(room)
+        self._forgotten = weakref.finalize(room, self._lost)
+        self._forgotten.atexit = False
+        self._guarded("attach", self._look)()
+        self._on_loop(self._sweep)
+
+    # -- events ---------------------------------------------------------------------------------------------
+
+    def _register(self, room: rtc.Room) -> dict[Any, Callable[..., None]]:
+        handlers: dict[Any, Callable[..., None]] = {
+            "local_track_republished": self._guarded("local_track_republished", self._republished),
+            "reconnecting": self._guarded("reconnecting", self._reconnecting),
+            "reconnected": self._guarded("reconnected", self._reconnected),
+        }
+        for event in (
+            "track_subscribed",
+            "track_unsubscribed",
+            "track_unpublished",
+            "participant_connected",
+            "participant_disconnected",
+            "local_track_published",
+            "local_track_unpublished",
+            "token_refreshed",
+            "moved",
+            "room_updated",
+            "connection_state_changed",
+            "disconnected",
+        ):
+            handlers[event] = self._guarded(event, self._look)
+        for event, handler in handlers.items():
+            room.on(event, handler)
+        return handlers
+
+    def _guarded(self, event: str, handle: Callable[..., None]) -> Callable[..., None]:
+        """Return a handler that never raises: after a TypeError the SDK would call no other one."""
+
+        def handler(*values: Any) -> None:
+            try:
+                handle(*values)
+            except Exception as error:  # noqa: BLE001 - a mistake of ours must not harm the room's other handlers
+                self._failures[event] = count = self._failures.get(event, 0) + 1
+                if count == 1:
+                    get_logger().error("livekit.handler_failed", handler=event, error=type(error).__name__)
+
+        return handler
+
+    def _reconnecting(self) -> None:
+        self._parking.prolong()
+        self._look()
+
+    def _reconnected(self) -> None:
+        self._parking.shorten()
+        self._look()
+
+    def _republished(self, publication: rtc.LocalTrackPublication, _: str) -> None:
+        """The SDK has published a local track again: everything about it may be new."""
+        track = publication.track
+        with self._lock:
+            heard = None if track is None else self._heard.get(track)
+            if heard is not None:
+                heard.number = 0  # whatever its sid is now, it is another publication
+        self._look()
+
+    def _sweep(self) -> None:
+        """Look, and look again later, as long as there is a room."""
+        if self._closed or self._room() is None:
+            return
+        self._guarded("sweep", self._look)()
+        sweep = weakref.WeakMethod(self._sweep)
+        self._loop.call_later(SWEEP_S, _call, sweep)
+
+    # -- looking --------------------------------------------------------------------------------------------
+
+    def _look(self, *_: Any) -> None:
+        """See what the room is now, and do what follows from it."""
+        room = self._room()
+        if room is None or self._closed:
+            return
+        connected = room.isconnected()
+        self._renew(room)
+        self._rename(room)
+        live = tracks_in(room)
+        with self._lock:
+            gone = [(track, heard) for track, heard in self._heard.items() if track not in live]
+            for track, _heard in gone:
+                del self._heard[track]
+        for track, heard in gone:
+            self._leave(track, heard, closed=not connected)
+        for track, where in live.items():
+            self._meet(track, where)
+        self._look_for_absent(identities_in(room), connected=connected)
+        if not connected:
+            self._over()
+
+    def _renew(self, room: rtc.Room) -> None:
+        credentials = credentials_of(room)
+        if credentials == self._credentials:
+            return
+        self._credentials = credentials
+        self._hall.renew(credentials)
+        for track, heard in list(self._heard.items()):
+            if heard.where.local:
+                local_track(track).publish(self, self._published(heard))
+
+    def _rename(self, room: rtc.Room) -> None:
+        if room.name == self._name:
+            return
+        self._name = room.name
+        self._hall.name = printable(room.name)
+        for track, heard in list(self._heard.items()):
+            self._point(track, heard)
+
+    def _meet(self, track: rtc.Track, where: Where) -> None:
+        """A track is here: newly, again, or as before."""
+        with self._lock:
+            heard = self._heard.get(track)
+            known = heard is not None
+            if heard is None:
+                heard = self._heard[track] = Heard(where)
+            elif heard.where == where and heard.number:
+                return
+            else:
+                heard.where, heard.number = where, next(_numbers)
+            followers = [] if known else list(self._following.get(where.subject, ()))
+            heard.lines.update(followers)
+        self._point(track, heard)
+        for line in followers:
+            line.hear_soon(track)
+
+    def _point(self, track: rtc.Track, heard: Heard) -> None:
+        if heard.where.local:
+            local_track(track).publish(self, self._published(heard))
+        for line in list(heard.lines):
+            line.seat.point(self._info(heard), heard.number)
+
+    def _info(self, heard: Heard) -> StreamInfo:
+        where = heard.where
+        return StreamInfo(
+            room_name=self._name, participant_identity=where.identity, publication_sid=where.sid
+        )
+
+    def _published(self, heard: Heard) -> Published:
+        return Published(info=self._info(heard), number=heard.number, credentials=self._credentials)
+
+    def _leave(self, track: rtc.Track, heard: Heard, *, closed: bool) -> None:
+        """A track has gone: its streams end now, with nothing further; those that follow wait for the next one."""
+        if heard.where.local:
+            local_track(track).unpublish(self, closed=closed)
+        for line in list(heard.lines):
+            if line.follows:
+                line.deafen()
+                line.seat.point(None, 0)
+            elif closed:
+                line.end()
+            else:
+                line.cut(park=True)
+
+    def _look_for_absent(self, there: set[str], *, connected: bool) -> None:
+        """End what follows a participant who has been gone for long enough not to come back."""
+        now_s = self._loop.time()
+        for identity, source in list(self._following):
+            if identity in there:
+                self._absent.pop(identity, None)
+                continue
+            first = identity not in self._absent
+            since_s = self._absent.setdefault(identity, now_s)
+            if not connected or now_s - since_s >= self._parking.for_s:
+                with self._lock:
+                    lines = self._following.pop((identity, source), set())
+                for line in lines:
+                    line.end()
+            elif first:
+                self._loop.call_later(self._parking.for_s, self._look)
+
+    def _over(self) -> None:
+        """The room is disconnected: nothing comes back, unless it is connected anew."""
+        self._parking.clear()
+        self._absent.clear()
+
+    def look(self) -> None:
+        """See what the room is now. On its loop."""
+        self._guarded("look", self._look)()
+
+    # -- lines ----------------------------------------------------------------------------------------------
+
+    @property
+    def hall(self) -> Hall:
+        """Where its remote tracks' streams sit."""
+        return self._hall
+
+    def where(self, track: rtc.Track) -> Where | None:
+        """Return whose a track is in the room at present, or None. Any thread."""
+        heard = self._heard.get(track)
+        if heard is not None:
+            return heard.where
+        room = self._room()
+        return None if room is None else tracks_in(room).get(track)
+
+    def niche(self, where: Where) -> Niche:
+        """Return where the processors of a track's streams are kept."""
+        return Niche(self._parking, where.subject)
+
+    def join(self, line: Line, track: rtc.Track, where: Where) -> None:
+        """Have a line told of a remote track, and ended with it. Any thread.
+
+        Raises:
+            NotInRoom: the track has just left.
+        """
+        self._meet(track, where)
+        line.on_over = self._part
+        with self._lock:
+            heard = self._heard.get(track)
+            if heard is not None:
+                heard.lines.add(line)
+        if heard is None:
+            raise NotInRoom("the track has left its room")
+        line.seat.point(self._info(heard), heard.number)
+
+    def follow(self, line: Line, subject: tuple[str, str]) -> None:
+        """Have a line read whatever a participant publishes of one source, from now on. Any thread."""
+        line.follows = True
+        line.on_over = self._part
+        with self._lock:
+            self._following.setdefault(subject, set()).add(line)
+            now = [(track, heard) for track, heard in self._heard.items() if heard.where.subject == subject]
+        for track, heard in now[-1:]:
+            with self._lock:
+                heard.lines.add(line)
+            line.seat.point(self._info(heard), heard.number)
+            line.hear_soon(track)
+
+    def _part(self, line: Line) -> None:
+        with self._lock:
+            for heard in self._heard.values():
+                heard.lines.discard(line)
+            for subject in [each for each, lines in self._following.items() if line in lines]:
+                self._following[subject].discard(line)
+                if not self._following[subject]:
+                    del self._following[subject]
+
+    # -- its own end ----------------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The room's name, once it is known."""
+        return self._name
+
+    @property
+    def room(self) -> Room | None:
+        """The room of the session in which streams sit, once there is one."""
+        return self._hall.room
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was detached, or its room is gone."""
+        return self._closed
+
+    def lines(self) -> set[Line]:
+        """Return the lines that it tells."""
+        with self._lock:
+            found = {line for heard in self._heard.values() for line in heard.lines}
+            return found.union(*self._following.values())
+
+    def _leave_all(self) -> None:
+        self._closed = True
+        with self._lock:
+            heard, self._heard = self._heard, {}
+            following, self._following = self._following, {}
+        for track, each in heard.items():
+            self._leave(track, each, closed=True)
+        for line in {line for lines in following.values() for line in lines}:
+            line.end()
+        self._over()
+
+    def _lost(self) -> None:
+        """The room was collected. Any thread."""
+        self._on_loop(self._leave_all)
+
+    def let_go(self) -> None:
+        """Listen to the room no further, and end its streams, without waiting for them."""
+        room = self._room()
+        if room is not None and not self._closed:
+            for event, handler in self._handlers.items():
+                room.off(event, handler)
+        self._forgotten.detach()
+        self._leave_all()
+
+    async def detach(self) -> None:
+        """Leave the room: end its streams in order, and listen to it no further. Idempotent."""
+        self.let_go()
+        await self._hall.close()
+
+    def _on_loop(self, what: Callable[[], object]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            self._leave_all()  # the loop is closed: nobody will come
+
+    def __repr__(self) -> str:
+        return f"<Attachment of {self._name or 'a room'}>"
+
+
+def _call(method: "weakref.WeakMethod[Callable[[], None]]") -> None:
+    target = method()
+    if target is not None:
+        target()

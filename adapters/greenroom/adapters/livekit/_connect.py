@@ -1,0 +1,74 @@
+"""Connecting a room that a session knows from its first event on."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from greenroom.actors import Session, Token
+from greenroom.actors.context import MASK
+from greenroom.adapters.livekit._errors import ConnectFailed
+from greenroom.adapters.livekit._registry import attach
+from greenroom.adapters.livekit._sdk import rtc
+
+SCHEMES: Final = ("ws", "wss", "http", "https")
+TOKEN_PARTS: Final = 3
+TEXT_CHARACTERS: Final = 300
+
+
+async def connect(
+    session: Session,
+    url: str,
+    token: str | Token,
+    *,
+    options: rtc.RoomOptions | None = None,
+    room: rtc.Room | None = None,
+) -> rtc.Room:
+    """Connect a room of LiveKit's, attached to ``session`` before it is connected: nothing is missed.
+
+    Args:
+        session: where its streams belong.
+        url: the server's, ``wss://...``.
+        token: an access token that allows to join the room.
+        options: LiveKit's.
+        room: one that is there already, with the application's own handlers; by default a new one.
+
+    Returns:
+        The room. The session holds it weakly: keep it.
+
+    Raises:
+        ValueError, TypeError: the url or the token cannot be one.
+        ConnectFailed: the server refused, or is not there; the session is as it was before.
+        SessionClosed, AlreadyAttached: see `attach`.
+    """
+    secret = _checked(url, token)
+    room = rtc.Room() if room is None else room
+    attachment = attach(session, room)
+    try:
+        await room.connect(url, secret, options or rtc.RoomOptions())
+    except rtc.ConnectError as error:
+        attachment.let_go()
+        raise ConnectFailed(_told(url, error, secret)) from None
+    except BaseException:
+        attachment.let_go()
+        raise
+    attachment.look()
+    return room
+
+
+def _checked(url: object, token: object) -> str:
+    if not isinstance(url, str):
+        raise TypeError(f"url is a {type(url).__name__}; it must be a text such as 'wss://host'")
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise ValueError(f"url is {url!r}; it must be the address of a LiveKit server, such as 'wss://host'")
+    if isinstance(token, Token):
+        token = token.reveal()
+    if not isinstance(token, str):
+        raise TypeError(f"token is a {type(token).__name__}; it must be an access token")
+    if token.count(".") != TOKEN_PARTS - 1 or not token.isprintable() or " " in token:
+        raise ValueError("token is no access token: one has three parts with a '.' between them")
+    return token
+
+
+def _told(url: str, error: rtc.ConnectError, secret: str) -> str:
+    text = str(error.message).replace(secret, MASK)[:TEXT_CHARACTERS]
+    return f"cannot connect to {urlsplit(url).hostname}: {text}"

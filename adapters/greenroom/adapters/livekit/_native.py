@@ -1,0 +1,142 @@
+"""One of LiveKit's own streams, read until it is closed for certain.
+
+A tap takes each frame where the SDK calls a frame processor, on the stream's loop: so no task is woken but the SDK's
+own. The SDK's queue behind the tap holds one frame and is never read. Nothing is heard through a tap that is deaf,
+whatever the SDK still delivers: that is what keeps the next participant's voice out of the last one's stream.
+"""
+
+import asyncio
+import atexit
+import functools
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from greenroom.adapters.livekit._sdk import free, rtc, set_tap, task_of
+from greenroom.supervision import get_logger
+
+CLOSE_S: Final = 2.0
+"""How long the SDK may take to close a stream; then its reader is cancelled."""
+
+_open: Final[weakref.WeakSet["Native"]] = weakref.WeakSet()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What the frames of a stream look like."""
+
+    sample_rate: int
+    num_channels: int
+    frame_size_ms: int | None
+
+
+def _ignore(_: rtc.AudioFrame) -> None:
+    """Hear nothing."""
+
+
+class Tap(rtc.FrameProcessor[rtc.AudioFrame]):
+    """Where frames come by. Deaf to everything else: who is heard is greenroom's business."""
+
+    def __init__(self, take: Callable[[rtc.AudioFrame], None]) -> None:
+        self.take = take
+
+    @property
+    def enabled(self) -> bool:
+        """Always: what is not enabled is not called."""
+        return True
+
+    @enabled.setter
+    def enabled(self, value: bool) -> None:
+        """Stay as it is."""
+
+    def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
+        self.take(frame)
+        return frame
+
+    def _close(self) -> None:
+        """There is nothing to close."""
+
+
+class Native:
+    """One reading of one track. All methods but `deafen` are for its loop's thread.
+
+    Args:
+        track: audio.
+        shape: of its frames.
+        loop: where the SDK reads it.
+        options: a filter that runs inside the SDK.
+        take: called with each frame, until `deafen`.
+        on_end: called once when the SDK says that nothing more comes, unless it was deafened.
+    """
+
+    def __init__(
+        self,
+        track: rtc.Track,
+        shape: Shape,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        options: rtc.NoiseCancellationOptions | None,
+        take: Callable[[rtc.AudioFrame], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._tap = tap = Tap(take)
+        self._on_end: Callable[[], None] | None = on_end
+        self._stream = rtc.AudioStream(
+            track,
+            loop=loop,
+            capacity=1,
+            sample_rate=shape.sample_rate,
+            num_channels=shape.num_channels,
+            frame_size_ms=shape.frame_size_ms,
+            noise_cancellation=options or tap,
+            auto_close_noise_cancellation=False,
+        )
+        if options is not None:
+            set_tap(self._stream, tap)
+        task_of(self._stream).add_done_callback(self._ended)
+        _open.add(self)
+        # After the SDK has registered its own: so this comes first at the end, and no stream is open then.
+        _at_exit()
+
+    def deafen(self) -> None:
+        """Hear nothing from now on. Any thread; idempotent."""
+        self._tap.take = _ignore
+        self._on_end = None
+
+    def _ended(self, _: object) -> None:
+        on_end, self._on_end = self._on_end, None
+        self.free()
+        if on_end is not None:
+            on_end()
+
+    def free(self) -> None:
+        """Give back what is native, at once. Idempotent."""
+        _open.discard(self)
+        free(self._stream)
+
+    async def close(self) -> None:
+        """Close it, and return when nothing reads it any more."""
+        self.deafen()
+        try:
+            await asyncio.wait_for(self._stream.aclose(), CLOSE_S)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+        except Exception as error:  # noqa: BLE001 - foreign code: whatever it raises, the stream is given back
+            get_logger().warning("livekit.stream_close_failed", error=type(error).__name__)
+        finally:
+            self.free()
+
+
+@functools.cache
+def _at_exit() -> None:
+    atexit.register(_free_all)
+
+
+def _free_all() -> None:
+    """At the interpreter's end: streams that are still open would abort it."""
+    for native in list(_open):
+        native.deafen()
+        native.free()
