@@ -92,7 +92,7 @@ class Sfu:
         self, name: str = "lobby", *, token: str = "a.token.one", connected: bool = True, me: str = "me"
     ) -> None:
         self.room = rtc.Room()
-        self.room._ffi_queue = None  # type: ignore[assignment]  # pyright: ignore[reportAttributeAccessIssue]
+        self.room._ffi_queue = None
         self._me = me
         self._name = name
         self._token = token
@@ -311,7 +311,7 @@ def play(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
 
 async def until(condition: Callable[[], Any]) -> None:
     """Return when something holds; the test's own time limit ends it otherwise."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - what is waited for happens on other threads
         await asyncio.sleep(0.002)
 
 
@@ -327,7 +327,7 @@ async def reading(stream: Any) -> AsyncIterator[list[int]]:
 
     async def read() -> None:
         async for event in stream:
-            levels.append(level_of(event))
+            levels.append(level_of(event))  # noqa: PERF401 - they are looked at while they come
 
     task = asyncio.get_running_loop().create_task(read())
     try:

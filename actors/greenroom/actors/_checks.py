@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from greenroom.actors._desired import TrackState
 from greenroom.actors.context import Credentials, StreamInfo
+from greenroom.actors.feed import Feed
 from greenroom.actors.pace import Pace
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS, ProcessorSpec
 
@@ -11,6 +13,7 @@ IDENTITY_CHARACTERS: Final = 256
 """How long the names of rooms and participants may be: as long as LiveKit lets them be."""
 BLOCK_NS: Final = 10 * MILLISECOND_NS
 LONGEST_FRAME_NS: Final = SECOND_NS
+MOST_FRAMES: Final = 100_000
 LONGEST_NS: Final = 24 * 3600 * SECOND_NS
 
 
@@ -36,6 +39,17 @@ def check_number(name: str, value: object, *, least: int, most: int) -> None:
     """Refuse anything but an integer within limits, with a ValueError."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise ValueError(f"{name} is {value!r}; it must be an integer from {least} to {most}")
+
+
+def check_stream(track: TrackState, sink: object, feed: object, capacity_frames: object) -> None:
+    """Refuse what a stream of ``track`` cannot be opened with, with a ValueError or TypeError that names it."""
+    if sink is not None:
+        check_has("sink", sink, ("write", "finish", "abort"), "a file is FileSink(path, ...)")
+    check_number("capacity_frames", capacity_frames, least=1, most=MOST_FRAMES)
+    if (feed is None) == (track.source is None):
+        raise ValueError(f"feed is {feed!r}; a track without a source needs one, and no other may have one")
+    if feed is not None and not isinstance(feed, Feed):
+        raise TypeError(f"feed is {feed!r}; it must be a Feed()")
 
 
 def check_info(info: object) -> None:

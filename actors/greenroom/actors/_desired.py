@@ -18,13 +18,13 @@ from greenroom.actors.feed import Feed
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import RoomSnapshot, StreamSnapshot, TrackSnapshot
 from greenroom.actors.sources import Sink, Source
-from greenroom.supervision import LeaseId
+from greenroom.supervision import Future, LeaseId
 
 if TYPE_CHECKING:
     from greenroom.actors._head import Fan, StreamHead
     from greenroom.actors._host import Lane
     from greenroom.actors._pacer import PacedSource
-    from greenroom.supervision import ActorRef, Future
+    from greenroom.supervision import ActorRef
 
 ID_CHARACTERS: Final = 180
 
@@ -136,6 +136,23 @@ class StreamState:
         self.steps = ()
         self.meter.on_gone = None
         return PastStream(path, self.pipeline_names, self.meter, self.output, self.done, self.written)
+
+
+def new_stream(
+    runtime: Any, name: str, sink: Sink | None, feed: Feed | None, capacity_frames: int
+) -> StreamState:
+    """Return the record of a stream that is not open yet."""
+    meter = StreamMeter(runtime)
+    return StreamState(
+        name=name,
+        output=Output(runtime, meter, capacity=capacity_frames),
+        meter=meter,
+        done=Future(runtime),
+        written=Future(runtime),
+        gone=Future(runtime),
+        sink=sink,
+        feed=feed,
+    )
 
 
 @dataclass(slots=True)

@@ -13,14 +13,12 @@ from greenroom.actors._checks import (
     check_has,
     check_info,
     check_name,
-    check_number,
     check_pipeline,
     check_sids,
+    check_stream,
 )
-from greenroom.actors._desired import RoomState, Step, StreamState, TrackState
+from greenroom.actors._desired import RoomState, Step, StreamState, TrackState, new_stream
 from greenroom.actors._head import Fan
-from greenroom.actors._meter import StreamMeter
-from greenroom.actors._output import Output
 from greenroom.actors._roommail import (
     GRACE_NS,
     AddTrack,
@@ -37,14 +35,13 @@ from greenroom.actors.errors import LeaseOver, NotThere, RoomClosed, SessionClos
 from greenroom.actors.feed import Feed
 from greenroom.actors.sources import Sink, Source
 from greenroom.actors.streams import Lease, Stream, end_stream
-from greenroom.supervision import ActorCrashed, ActorDead, ActorRef, Future
+from greenroom.supervision import ActorCrashed, ActorDead, ActorRef
 
 if TYPE_CHECKING:
     from greenroom.actors.session import Session
 
 OUTPUT_FRAMES: Final = 1_000
 """How many frames a stream keeps for a consumer that is slow; past it the oldest is dropped (real time)."""
-MOST_FRAMES: Final = 100_000
 NAME_CHARACTERS: Final = 120
 
 
@@ -300,28 +297,12 @@ class Track:
         """
         env = self._session.alive()
         check_pipeline(processors)
-        if sink is not None:
-            check_has("sink", sink, ("write", "finish", "abort"), "a file is FileSink(path, ...)")
-        check_number("capacity_frames", capacity_frames, least=1, most=MOST_FRAMES)
-        if (feed is None) == (self._state.source is None):
-            raise ValueError(
-                f"feed is {feed!r}; a track without a source needs one, and no other may have one"
-            )
+        check_stream(self._state, sink, feed, capacity_frames)
         if name is None:
             self._state.serial += 1
             name = str(self._state.serial)
         check_name("name", name, most=NAME_CHARACTERS)
-        meter = StreamMeter(env.runtime)
-        state = StreamState(
-            name=name,
-            output=Output(env.runtime, meter, capacity=capacity_frames),
-            meter=meter,
-            done=Future(env.runtime),
-            written=Future(env.runtime),
-            gone=Future(env.runtime),
-            sink=sink,
-            feed=feed,
-        )
+        state = new_stream(env.runtime, name, sink, feed, capacity_frames)
         stream = Stream(self, state)
         try:
             self._check_open()
