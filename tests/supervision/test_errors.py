@@ -13,6 +13,7 @@ from greenroom.supervision.errors import (
     AlreadyPresent,
     AlreadyRegistered,
     AlreadyStarted,
+    AskCycle,
     AskTimeout,
     BadSpec,
     BlockingInHandler,
@@ -64,6 +65,11 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         LinkEnded("mic", 2, None),
         RuntimeError,
         "actor 'mic' (incarnation 2), which this one was linked with, was fenced",
+    ),
+    (
+        AskCycle(("a", "b", "a")),
+        RuntimeError,
+        "this would wait for ever: 'a' waits for 'b' waits for 'a'",
     ),
     (MailboxFull("mic", 8), RuntimeError, "the mailbox of actor 'mic' is full (8 messages)"),
     (

@@ -203,6 +203,7 @@ class Cell(Ending):
             if ask is None or reply is None:
                 return Future(self.system.runtime, self.path)
             ask.reply = None
+            reply.taken_over(self.ref)
             life.keep_open(reply)
             return reply
 

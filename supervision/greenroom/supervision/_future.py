@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
+from greenroom.supervision._cycles import Waiting
 from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._threads import current, new_lock, wait_on_thread
 from greenroom.supervision.errors import AskTimeout, BlockingInHandler
@@ -54,6 +55,15 @@ class Future(pykka.Future[T], Generic[T]):
         """Whose answer it is: an actor's path."""
         asked: str = self._asked if isinstance(self._asked, str) else self._asked.path
         return asked
+
+    @property
+    def owed_by(self) -> Any:
+        """The cell that must go on for the answer to come, or None if somebody else may give it."""
+        return self._asked if hasattr(self._asked, "life") else None
+
+    def taken_over(self, by: Any) -> None:
+        """Note that the answer of ``by``, a ref, may come from anyone from now on."""
+        self._asked = by
 
     def done(self) -> bool:
         """Whether the answer is there."""
@@ -145,6 +155,7 @@ class Future(pykka.Future[T], Generic[T]):
         Raises:
             AskTimeout: no answer within ``timeout`` (also a ``pykka.Timeout``).
             BlockingInHandler: called in an actor that shares its thread and must not block it.
+            AskCycle: called in an actor for which, directly or not, the one waits that is to answer.
         """
         if self._get_hook is not None:
             if self._get_hook_result is _UNSET:
@@ -156,8 +167,15 @@ class Future(pykka.Future[T], Generic[T]):
 
     def _wait(self, timeout: float | None) -> None:
         cell = current.cell
-        if cell is not None and not cell.may_block:
+        if cell is None:
+            self._arrive(timeout)
+        elif not cell.may_block:
             raise would_block(cell, "get() of an answer that is not there yet")
+        else:
+            with Waiting(cell, self):
+                self._arrive(timeout)
+
+    def _arrive(self, timeout: float | None) -> None:
         timeout_ns = None if timeout is None else int(timeout * 1e9)
         if self._runtime is None:
             arrived = wait_on_thread(self, timeout)

@@ -113,6 +113,7 @@ class Mailbox:
             MailboxFull: it is full, and its policy is to fail.
             AskTimeout: no room within ``timeout``.
             BlockingInHandler: it is full, its policy is to block, and the sender must not block its thread.
+            AskCycle: it is full, its policy is to block, and its actor waits for the sender, directly or not.
             ActorFenced: the sender has been given up, and its messages are refused.
         """
         if self.zombies:
@@ -222,7 +223,7 @@ class Mailbox:
                 cell = current.cell
                 if cell is not None and not cell.may_block:
                     raise would_block(cell, f"tell to {self.path!r}, whose full mailbox blocks")
-                gate: Future[None] = Future(self.system.runtime, self.path)
+                gate: Future[None] = Future(self.system.runtime, self)
                 if self.waiting is None:
                     self.waiting = deque()
                 self.waiting.append(gate)

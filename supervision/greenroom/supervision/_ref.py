@@ -1,6 +1,7 @@
 """References: Pykka's, but stable across restarts, bounded, and never left without an answer."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, Generic, Literal, TypeVar, overload
 
 import pykka
@@ -9,10 +10,12 @@ from pykka.messages import (
 )
 
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._cycles import Waiting
 from greenroom.supervision._future import Future
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING, STATE_NAMES
 from greenroom.supervision._restart import Cause
+from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorDead, SupervisionError
 
 A = TypeVar("A", bound=pykka.Actor)
@@ -146,15 +149,29 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             ActorDead: it is gone, or ended before it came to the message (`ActorStopped`, `ActorFenced`).
             ActorCrashed: it crashed over this message.
             AskTimeout: no answer came in time.
+            AskCycle: the one who asks is an actor for which, directly or not, the other one waits.
         """
         cell = self._cell
         future: Future[Any] = Future(cell.system.runtime, cell)
+        if block and current.cell is not None:
+            return self._ask_in_handler(message, future, timeout)
         try:
             if not cell.put(Ask(message, future), timeout):
                 future.try_fail(ActorDead(cell.path))
         except SupervisionError as error:
             future.try_fail(error)
         return future.get(timeout=timeout) if block else future
+
+    def _ask_in_handler(self, message: Any, future: Future[Any], timeout: float | None) -> Any:
+        """Ask and wait, as an actor: it waits from before the message is sent, so what closes a circle is not sent."""
+        here = current.cell
+        with Waiting(here, future) if here.may_block else nullcontext():
+            try:
+                if not self._cell.put(Ask(message, future), timeout):
+                    future.try_fail(ActorDead(self._cell.path))
+            except SupervisionError as error:
+                future.try_fail(error)
+            return future.get(timeout=timeout)
 
     @overload  # type: ignore[override]
     def stop(self, *, block: Literal[True] = True, timeout: float | None = None) -> bool: ...
@@ -168,17 +185,23 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         """Have the actor stop after the messages that it has now; true once it has, false if it was gone.
 
         A supervised actor ends normally by this: whether it is restarted is up to its restart type.
+
+        Raises:
+            AskTimeout: it has not within ``timeout`` seconds.
+            AskCycle: the one who waits is an actor for which, directly or not, this one waits; or this one itself.
         """
         cell = self._cell
         done: Future[bool] = Future(cell.system.runtime, cell)
         asked: Future[Any] = Future(cell.system.runtime, cell)
         asked.add_done_callback(lambda _: done.try_set(True))
-        try:
-            if not cell.put(Ask(_ActorStop(), asked)):
-                done.try_set(False)
-        except SupervisionError as error:
-            done.try_fail(error)
-        return done.get(timeout=timeout) if block else done
+        here = current.cell if block else None
+        with Waiting(here, done) if here is not None and here.may_block else nullcontext():
+            try:
+                if not cell.put(Ask(_ActorStop(), asked)):
+                    done.try_set(False)
+            except SupervisionError as error:
+                done.try_fail(error)
+            return done.get(timeout=timeout) if block else done
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ActorRef) and self._cell is other._cell

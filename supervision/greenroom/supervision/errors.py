@@ -155,6 +155,22 @@ class BlockingInHandler(SupervisionError, RuntimeError):
         )
 
 
+class AskCycle(SupervisionError, RuntimeError):
+    """Actors would wait for each other in a circle, for ever; the one that would have closed it gets this instead.
+
+    Where an ask or a tell is refused by this, its message was not sent. A ``get()`` of an earlier answer that is
+    refused leaves the answer as it is.
+
+    Attributes:
+        path: the paths of all in the circle, in the order in which each waits for the next; the last is the first.
+    """
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+        circle = " waits for ".join(repr(each) for each in path)
+        super().__init__(f"this would wait for ever: {circle}")
+
+
 class StartFailed(SupervisionError, RuntimeError):
     """A child did not start; nothing of it is left.
 

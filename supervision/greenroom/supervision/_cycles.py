@@ -1,0 +1,84 @@
+"""Who waits for whom: actors that would block on each other in a circle are refused instead of hanging.
+
+Laws:
+    - an actor's thread that waits for an answer waits for the actor that owes it: because the message is in that
+      actor's mailbox, or is what it handles now. An answer that was taken over (`Actor.defer_reply`) is owed by nobody in
+      particular: anyone may hold it. So it is no part of a circle;
+    - a sender that waits for room waits for the actor whose mailbox it is;
+    - a wait is entered, and looked at for a circle, in one step under one lock. So of those that close a circle at the
+      same instant the last one sees all others, and is refused: nobody hangs;
+    - a wait belongs to an incarnation: that of a thread that was given up is no reason to refuse anybody;
+    - only who blocks in a handler pays for this.
+"""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from greenroom.supervision._threads import new_recursive_lock
+from greenroom.supervision.errors import AskCycle
+
+if TYPE_CHECKING:
+    from greenroom.supervision._future import Future
+    from greenroom.supervision._incarnation import Incarnation
+    from greenroom.supervision._place import Place
+
+# One for all systems, because actors of one may ask those of another. Re-entrant, for finalizers.
+_lock: Final = new_recursive_lock()
+_waits: Final[dict["Incarnation", "Future[Any]"]] = {}
+
+
+class Waiting:
+    """Says, while it is entered, that the handler of ``cell`` that runs on this thread waits for ``future``.
+
+    Raises:
+        AskCycle: on entering: that would close a circle. Nothing waits then.
+    """
+
+    __slots__ = ("_before", "_cell", "_future", "_life")
+
+    def __init__(self, cell: "Place", future: "Future[Any]") -> None:
+        self._cell = cell
+        self._future = future
+        self._life: Incarnation | None = None
+        self._before: Future[Any] | None = None
+
+    def __enter__(self) -> None:
+        cell = self._cell
+        life = cell.life
+        if cell.zombies and cell.system.runtime.thread_id() in cell.zombies:
+            return  # not the present incarnation's thread, or not for long
+        with _lock:
+            circle = _circle(cell, self._future)
+            if circle:
+                raise AskCycle(circle)
+            self._life, self._before = life, _waits.get(life)
+            _waits[life] = self._future
+
+    def __exit__(self, *_: object) -> None:
+        if self._life is None:
+            return
+        with _lock:
+            if self._before is None:
+                del _waits[self._life]
+            else:
+                _waits[self._life] = self._before
+
+
+def _circle(cell: "Place", future: "Future[Any]") -> tuple[str, ...]:
+    """Follow who waits for whom from ``cell``; return the paths of all in the circle, or nothing."""
+    chain: dict[Place, None] = {cell: None}
+    while True:
+        asked: Place | None = future.owed_by
+        if asked is None or future.done():
+            return ()
+        if asked is cell:
+            return (*(each.path for each in chain), cell.path)
+        further = _waits.get(asked.life)
+        if further is None or asked in chain or asked.life.fenced:
+            return ()
+        chain[asked] = None
+        future = further
+
+
+def waits() -> int:
+    """Return how many handlers wait now."""
+    return len(_waits)
