@@ -178,7 +178,7 @@ def test_who_waits_for_room_is_part_of_a_circle(real: ActorSystem) -> None:
         a.tell("fits")
         a.tell("waits")
 
-    def back(_: Probe) -> str:
+    def back(_actor: Probe) -> str:
         b.tell(fill)
         for _ in range(5000):
             if a._cell.waiting:
