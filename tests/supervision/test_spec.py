@@ -69,6 +69,8 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (ChildSpec, "register", "", "printable text of 1 to 200"),
     (ChildSpec, "register", "a\nb", "printable text"),
     (ChildSpec, "register", 7, "printable text"),
+    (ChildSpec, "liveness", 5, "a Liveness"),
+    (ChildSpec, "record_messages", 1, "True or False"),
     (MailboxSpec, "capacity", 0, "from 1"),
     (MailboxSpec, "capacity", MOST_MESSAGES + 1, "from 1"),
     (MailboxSpec, "capacity", True, "an integer"),
@@ -138,7 +140,7 @@ def test_the_defaults_are_otps() -> None:
     assert worker.shutdown_ns == 5 * SECOND_NS
     assert child(type=ChildType.SUPERVISOR).shutdown_ns is ShutdownBudget.INFINITE
     assert (worker.backoff, worker.dispatcher, worker.mailbox) == (None, Dispatcher.POOL, MailboxSpec())
-    assert worker.register is None
+    assert (worker.register, worker.liveness, worker.record_messages) == (None, None, False)
     flags = SupervisorFlags()
     assert (flags.strategy, flags.intensity, flags.period_ns) == (Strategy.ONE_FOR_ONE, 1, 5 * SECOND_NS)
     assert flags.auto_shutdown is AutoShutdown.NEVER
@@ -165,6 +167,8 @@ def test_what_was_given_can_be_read_back() -> None:
         "dispatcher": Dispatcher.PINNED,
         "mailbox": MailboxSpec(capacity=1, overflow=Overflow.DROP_OLDEST),
         "start_ns": 1,
+        "liveness": Liveness(handler_ns=1),
+        "record_messages": True,
         "register": "stage",
     }
     spec = ChildSpec(**given)
