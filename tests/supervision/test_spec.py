@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from greenroom.supervision._backoff import LONGEST_NS, SECOND_NS, Backoff
+from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher
