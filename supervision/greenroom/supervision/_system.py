@@ -72,6 +72,7 @@ class ActorSystem:
         # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
         self._lock = new_recursive_lock()
         self._closed = False
+        self._attached: dict[Callable[[], None], None] = {}
         self._crashes: Repeats[tuple[str, str]] = Repeats()
 
     def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]:
@@ -281,6 +282,18 @@ class ActorSystem:
             found.extend(list(cell.children or ()))
         return [cell.path for cell in found]
 
+    def attach(self, closer: Callable[[], None]) -> Callable[[], None]:
+        """Have ``closer`` called when this is closed, after all actors are gone. Returns its undoing.
+
+        Raises:
+            RuntimeClosed: this system was closed.
+        """
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosed
+            self._attached[closer] = None
+        return lambda: self._attached.pop(closer, None) and None
+
     def close(self, timeout_ns: int | None = None) -> None:
         """Stop all roots and end the threads. Idempotent.
 
@@ -304,6 +317,8 @@ class ActorSystem:
         for (path, kind), count in self._crashes.left().items():
             with suppress(Exception):
                 get_logger(actor=path).warning("actor.crashed", error=kind, count=count)
+        for closer in self._attached.copy():
+            closer()
         if self._owns_runtime:
             self.runtime.close()
 
