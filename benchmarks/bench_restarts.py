@@ -76,7 +76,7 @@ class Naive(pykka.ThreadingActor):
         super().__init__()
         self.replaced = replaced
 
-    def on_failure(self, *_: Any) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:  # noqa: ARG002 - Pykka's
         self.replaced.put(type(self).start(self.replaced))
 
     def on_receive(self, message: Any) -> Any:

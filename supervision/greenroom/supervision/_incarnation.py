@@ -101,9 +101,12 @@ class Incarnation:
         """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""
         if self.deferred is None:
             self.deferred = {}
-        deferred = self.deferred
-        deferred[reply] = None
-        reply.add_done_callback(lambda done: deferred.pop(done, None) and None)
+        self.deferred[reply] = None
+        reply.add_done_callback(self._was_answered)
+
+    def _was_answered(self, reply: Future[Any]) -> None:
+        if self.deferred is not None:
+            self.deferred.pop(reply, None)
 
     def note_stop(self, ask: Ask) -> None:
         """Take a request to stop out of what is being asked: it is answered at the end. Under the cell's lock."""

@@ -1,7 +1,7 @@
 """Carries out what a family decides: starts, watches and stops one supervisor's children, and answers for them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias, assert_never
 
 from greenroom.supervision import _checks
@@ -47,8 +47,20 @@ class _Kept:
     ref: ActorRef[Any]
     timer: OwnTimer | None = None
     due_ns: int = 0
-    starting: list[Future[Any]] = field(default_factory=list[Future[Any]])
-    stopping: list[Future[Any]] = field(default_factory=list[Future[Any]])
+    starting: tuple[Future[Any], ...] = ()
+    stopping: tuple[Future[Any], ...] = ()
+
+    def has_started(self, what: StartedChild) -> None:
+        """Answer those who asked for its start."""
+        replies, self.starting = self.starting, ()
+        for reply in replies:
+            reply.try_set(what)
+
+    def is_over(self) -> None:
+        """Answer those who asked for its stop."""
+        replies, self.stopping = self.stopping, ()
+        for reply in replies:
+            reply.try_set(None)
 
 
 class Keeper:
@@ -128,7 +140,8 @@ class Keeper:
     def _answer_when_started(self, child: str, decisions: Decisions, opener: Opener) -> Future[Any]:
         reply = opener()
         self._perform(decisions)
-        self._kept[child].starting.append(reply)
+        kept = self._kept[child]
+        kept.starting = (*kept.starting, reply)
         return reply
 
     def stop_for(self, child: str | ActorRef[Any], opener: Opener) -> Future[Any]:
@@ -141,7 +154,8 @@ class Keeper:
         if known.status is ChildStatus.STOPPED:
             self._perform(decisions)
             return _answered(reply)
-        self._kept[known.id].stopping.append(reply)
+        kept = self._kept[known.id]
+        kept.stopping = (*kept.stopping, reply)
         self._perform(decisions)
         return reply
 
@@ -189,11 +203,11 @@ class Keeper:
             case ChildStarted(extra=extra):
                 self._perform(self.family.started(name, self._runtime.now_ns()))
                 if kept.starting:
-                    _answer(kept.starting, StartedChild(ref=signal.child, extra=extra))
+                    kept.has_started(StartedChild(ref=signal.child, extra=extra))
             case ChildIgnored():
                 self._perform(self.family.ignored(name))
-                _answer(kept.starting, StartedChild(ref=None))
-                _answer(kept.stopping, None)
+                kept.has_started(StartedChild(ref=None))
+                kept.is_over()
             case ChildFailed():
                 self._on_failed(kept, signal, booted=booted)
             case ChildEnded():
@@ -213,10 +227,10 @@ class Keeper:
         runtime = self._runtime
         self._perform(self.family.failed(name, runtime.now_ns(), runtime.random.random()), cause)
         failed = StartFailed(name, signal.error)
-        for reply in kept.starting:
+        starters, kept.starting = kept.starting, ()
+        for reply in starters:
             reply.try_fail(failed)
-        kept.starting.clear()
-        _answer(kept.stopping, None)
+        kept.is_over()
         if booted:
             raise failed
 
@@ -228,7 +242,7 @@ class Keeper:
             self._report(context, signal, cause)
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
-        _answer(kept.stopping, None)
+        kept.is_over()
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
         if not self._actor._cell.system.observers:
@@ -339,12 +353,6 @@ class Keeper:
 
     def _emit(self, event: ChildRestarting | IntensityExceeded | SupervisorReport) -> None:
         self._actor._cell.system.emit(event)
-
-
-def _answer(replies: list[Future[Any]], value: Any) -> None:
-    for reply in replies:
-        reply.try_set(value)
-    replies.clear()
 
 
 def _answered(reply: Future[Any]) -> Future[Any]:
