@@ -16,10 +16,10 @@ from greenroom.supervision.faults import FaultInjector, FaultKind, InjectedFault
 from greenroom.supervision.runtime import Task
 
 if TYPE_CHECKING:
-    from greenroom.supervision.simulated import SimulatedRuntime
+    from greenroom.supervision._stepping import Stepping
 
 
-def before(runtime: "SimulatedRuntime", injector: FaultInjector, key: Task) -> "Task | None":
+def before(runtime: "Stepping", injector: FaultInjector, key: Task) -> "Task | None":
     """Have a fault strike before a step; return the step, or None if it comes later."""
     task = key.head() if isinstance(key, Pinned) else key
     cell = cast("Any", task) if isinstance(task, Mailbox) else None
@@ -42,7 +42,7 @@ def before(runtime: "SimulatedRuntime", injector: FaultInjector, key: Task) -> "
     return key
 
 
-def _come_late(runtime: "SimulatedRuntime", key: Task) -> None:
+def _come_late(runtime: "Stepping", key: Task) -> None:
     runtime.ready.append(key)
 
 

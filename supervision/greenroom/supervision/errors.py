@@ -141,16 +141,23 @@ class AskTimeout(SupervisionError, pykka.Timeout, TimeoutError):
 class BlockingInHandler(SupervisionError, RuntimeError):
     """A handler on the shared pool tried to wait, which would stop other actors or hang all of them.
 
+    Under simulation nobody may wait, on whatever thread: there is only one.
+
     Attributes:
         actor: whose handler.
         what: what it called.
+        where: under simulation: file, line and function of the call.
     """
 
-    def __init__(self, actor: str, what: str) -> None:
+    def __init__(self, actor: str, what: str, where: str = "") -> None:
         self.actor = actor
         self.what = what
+        self.where = where
         super().__init__(
-            f"actor {actor!r} called {what} in a handler on the shared pool; go on in a message instead, "
+            f"actor {actor!r} called {what} at {where}, in a simulation, in which nothing waits; "
+            "go on in a message instead, or let time pass with the runtime's `linger`"
+            if where
+            else f"actor {actor!r} called {what} in a handler on the shared pool; go on in a message instead, "
             "or give the actor a thread of its own (Dispatcher.PINNED)",
         )
 

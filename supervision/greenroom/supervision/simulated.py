@@ -17,37 +17,26 @@ three seconds later
 3000000000
 """
 
-import heapq
 import itertools
-import sys
-import traceback
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from greenroom.supervision._blocking import PATIENCE_NS
 from greenroom.supervision._dice import Dice
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import SupersededError
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
-from greenroom.supervision._steps import Handle, Ready, Step, TraceLine, described, note_visit
-from greenroom.supervision._threads import Stack, current, where_is
-from greenroom.supervision.errors import BlockingInHandler, Deadlock, Restless
+from greenroom.supervision._stepping import STEPS, Hang, Stepping
+from greenroom.supervision._steps import Ready, Step, TraceLine
+from greenroom.supervision._threads import Stack
+from greenroom.supervision.errors import Deadlock, Restless
 from greenroom.supervision.faults import FaultInjector
-from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
+from greenroom.supervision.runtime import Dispatcher, Executor
 from greenroom.supervision.schedules import RandomScheduler, Scheduler
 
 __all__ = ["STEPS", "Hang", "Ready", "SimulatedRuntime", "Step", "TraceLine"]
 
-STEPS: Final = 10_000_000
-"""After so many steps a run that was to come to rest is taken to be one that never will."""
-DEPTH: Final = 12
-"""So many steps may linger at a time; what the next one does takes its time without others."""
 
-
-class Hang(SupersededError):  # noqa: N818 - it is no error: it is how a step that never comes back leaves the stack
-    """Unwinds a step that never comes back. Who calls foreign code lets it pass, and releases nothing for it."""
-
-
-class SimulatedRuntime:
+class SimulatedRuntime(Stepping):
     """Runs actors in one thread, in virtual time, in an order that the scheduler decides.
 
     Nothing runs by itself: `step`, `run_until_idle`, `advance`, or whoever waits for an answer, runs it.
@@ -68,6 +57,7 @@ class SimulatedRuntime:
         steps: how many were taken.
         failed_at: how many choices there were when `on_step` raised; None if it has not.
         blocked: what would have blocked its thread, each where it was called.
+        patience_ns: a step that takes more real time than this is taken to be endless, and fails.
         visited: how often each (actor's class, its state, message) has been met, where that is noted.
     """
 
@@ -85,45 +75,19 @@ class SimulatedRuntime:
         faults: FaultInjector | None = None,
         coverage: bool = False,
     ) -> None:
+        super().__init__(RandomScheduler(seed) if scheduler is None else scheduler)
         self.seed = seed
         self.random = Dice(f"dice {seed}", draws)  # apart, so that who rolls dice does not change the order
-        self.scheduler: Scheduler = RandomScheduler(seed) if scheduler is None else scheduler
         self.trace = trace
         self.limit = limit
         self.faults = faults
-        self.visited: dict[tuple[str, str, str], int] | None = {} if coverage else None
-        self.after_step: Callable[[], object] | None = None
-        self.choices: list[int] = []
-        self.on_step: Callable[[], object] | None = None
-        self.failed_at: int | None = None
-        self.blocked: list[BlockingInHandler] = []
-        self.steps = 0
-        self.ready: list[Task] = []
+        self.visited = {} if coverage else None
+        self.patience_ns = PATIENCE_NS
         self.pinned: dict[Pinned, None] = {}
-        self.zombies: dict[int, Any] = {}
-        self._options = Ready(self.ready)
-        self._now_ns = 0
-        self._timers: list[tuple[int, int, Handle]] = []
-        self._serial = itertools.count()
         self._ids = itertools.count(1)
         self._shared = Shared(self)
-        self._hung: dict[int, tuple[str, str]] = {}
-        self._frames: dict[int, Stack] = {}
-        self._me = 0
-        self._depth = 0
-        self._failure: BaseException | None = None
 
     # -- the runtime's interface --------------------------------------------------------------------------
-
-    def now_ns(self) -> int:
-        """Return virtual time."""
-        return self._now_ns
-
-    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` once virtual time has come to that."""
-        handle = Handle(callback)
-        heapq.heappush(self._timers, (self._now_ns + max(0, delay_ns), next(self._serial), handle))
-        return handle
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
         """Return what runs tasks: in any order, or for `Dispatcher.PINNED` one after the other."""
@@ -136,10 +100,6 @@ class SimulatedRuntime:
     def next_id(self) -> int:
         """Return 1, 2, 3 ..."""
         return next(self._ids)
-
-    def thread_id(self) -> int:
-        """Return the number of the present step, as if each step had a thread of its own; 0 between steps."""
-        return self._me
 
     def lock(self) -> Any:
         """Return a mutex that refuses to wait."""
@@ -216,16 +176,6 @@ class SimulatedRuntime:
 
     # -- running it -----------------------------------------------------------------------------------------
 
-    def step(self, until_ns: int | None = None) -> bool:
-        """Take one step; False if there is nothing to do, or not before ``until_ns``.
-
-        Raises:
-            BlockingInHandler: called in a step.
-            Restless: it is one more than the limit.
-        """
-        self._refuse_in_step("a step")
-        return self._next(until_ns)
-
     def run_until_idle(self, limit: int = STEPS) -> int:
         """Run until there is nothing to do, letting time jump; return the number of steps.
 
@@ -245,143 +195,3 @@ class SimulatedRuntime:
                 self._now_ns = until_ns
                 return count
         raise Restless(STEPS)
-
-    def spend(self, delay_ns: int) -> None:
-        """Make the present step one that took ``delay_ns``: what a slow handler calls instead of sleeping."""
-        self._now_ns += delay_ns
-
-    def linger(self, delay_ns: int) -> None:
-        """Be in the present step for ``delay_ns``, while others go on: what a call that takes long does.
-
-        Others run meanwhile, on top of this step's stack: so of two that linger the one that began later comes back
-        first. Should this one be given up in the meantime, it comes back all the same, and finds that.
-        """
-        assert self._me, "only what runs in a step can linger"
-        until_ns = self._now_ns + delay_ns
-        if self._depth == DEPTH:
-            self._now_ns = until_ns
-            return
-        me, cell = self._me, current.cell
-        self._me, current.cell = 0, None
-        self._depth += 1
-        try:
-            while self._next(until_ns):
-                pass
-        except BaseException as error:  # noqa: BLE001 - it is the run's: code that lingers could catch it
-            self._failure = error
-            raise Hang from None
-        finally:
-            self._depth -= 1
-            self._me, current.cell = me, cell
-        self._now_ns = max(self._now_ns, until_ns)
-
-    def hang(self) -> NoReturn:
-        """Make the present step one that never comes back: what a handler calls instead of hanging."""
-        assert self._me, "only what runs in a step can hang"
-        cell = current.cell
-        where = f"step {self._me}" if cell is None else cell.path
-        self._frames[self._me] = where_is(sys._getframe(1))
-        self._hung[self._me] = (where, "".join(traceback.format_stack()))
-        raise Hang
-
-    def hangs(self, ident: int) -> bool:
-        """Whether step ``ident`` is one that never comes back."""
-        return ident in self._hung
-
-    def unwinds(self, ident: int) -> bool:
-        """Whether step ``ident`` hangs, and leaves the stack at this moment: it gives nothing back on its way."""
-        return ident == self._me and ident in self._hung
-
-    # -- one step ---------------------------------------------------------------------------------------------
-
-    def _next(self, until_ns: int | None) -> bool:
-        timers = self._timers
-        while timers and timers[0][2].callback is None:
-            heapq.heappop(timers)
-        ready = self.ready
-        count = len(ready)
-        if timers and timers[0][0] <= self._now_ns:
-            index = self._choose(Ready([*ready, timers[0][2]])) if count else 0
-        elif count:
-            index = self._choose(self._options) if count > 1 else 0
-        elif not timers or (until_ns is not None and timers[0][0] > until_ns):
-            return False
-        else:
-            self._now_ns = timers[0][0]
-            index = 0
-        if self.steps >= self.limit:
-            raise Restless(self.limit)
-        due = ready.pop(index) if index < count else heapq.heappop(timers)[2]
-        if self.faults is None or isinstance(due, Handle):
-            self._take(due)
-        else:
-            self._strike(self.faults, due)
-        if self.on_step is not None:
-            self._check()
-        return True
-
-    def _choose(self, options: Ready) -> int:
-        index = self.scheduler.choose(options)
-        if not 0 <= index < len(options):
-            raise IndexError(f"{type(self.scheduler).__name__} chose {index} of {len(options)} steps")
-        self.choices.append(index)
-        return index
-
-    def _take(self, due: "Task | Handle") -> None:
-        me = self._me = self.steps = self.steps + 1
-        if self.trace is not None:
-            self.trace(TraceLine(me, self._now_ns, *described(due)))
-        if self.visited is not None:
-            note_visit(self.visited, due)
-        try:
-            if isinstance(due, Handle):
-                callback, due.callback = due.callback, None
-                assert callback is not None
-                callback()
-            else:
-                due.run()
-        except Hang:
-            pass
-        finally:
-            self._me = 0
-        if self.zombies and me not in self._hung:
-            self.zombies.pop(me, None)  # it was given up, and has come back
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
-
-    def _strike(self, injector: FaultInjector, due: Task) -> None:
-        from greenroom.supervision._striking import before  # noqa: PLC0415 - only runs with faults need it
-
-        task = before(self, injector, due)
-        if task is None:
-            self.steps += 1
-            return
-        after, self.after_step = self.after_step, None
-        self._take(task)
-        if after is not None:
-            after()
-
-    def _check(self) -> None:
-        check, self.on_step = self.on_step, None
-        assert check is not None
-        try:
-            check()
-        except BaseException:
-            self.failed_at = len(self.choices)
-            raise
-        self.on_step = check
-
-    def _refuse_in_step(self, what: str) -> None:
-        if self._me:
-            raise self.blocking(what)
-
-    def blocking(self, what: str) -> BlockingInHandler:
-        """Note that the present step would have blocked; return what to raise there."""
-        cell = current.cell
-        error = BlockingInHandler("the simulation" if cell is None else cell.path, what)
-        self.blocked.append(error)
-        return error
-
-    def _who_hangs(self) -> tuple[str, ...]:
-        return tuple(path for path, _ in self._hung.values())
