@@ -120,7 +120,7 @@ def test_the_back_off_doubles_up_to_its_limit(values: dict[str, int], least_ms: 
 
         journal.plan = plan
         lease = await session.hold(journal.spec("p", intensity=100, **values))
-        await until(session, lambda: len(built) == 5)
+        await until(session, lambda: len(built) >= 5)
         await lease.release()
 
     play(0, story)

@@ -121,7 +121,12 @@ def test_outside_of_steps_nothing_is_refused() -> None:
         ref = system.start(Probe)
         time.sleep(0.001)
         other = threading.Event()
-        thread = threading.Thread(target=lambda: (time.sleep(0.001), other.set()))
+
+        def elsewhere() -> None:
+            time.sleep(0.001)
+            other.set()
+
+        thread = threading.Thread(target=elsewhere)
 
         def harmless(_: Any) -> str:
             time.sleep(0)

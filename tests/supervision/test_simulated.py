@@ -261,7 +261,7 @@ def test_a_hung_task_holds_up_its_pinned_thread_until_it_is_replaced() -> None:
     executor.replace()
     runtime.run_until_idle()
     assert order == ["hangs", "waits"]
-    assert list(runtime.zombie_stacks()) == ["step 1"]
+    assert list(runtime.zombie_stacks()) == ["lane"]
 
 
 def test_an_error_of_the_machine_is_not_swallowed() -> None:

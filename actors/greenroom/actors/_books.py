@@ -6,7 +6,7 @@ from typing import Any
 from greenroom.actors._host import Host
 from greenroom.actors.processors import Processor, ProcessorSpec, Reason
 from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState
-from greenroom.supervision import ActorRef, Executor, Future
+from greenroom.supervision import ActorRef, Executor, Future, Hang
 
 
 class Instance:
@@ -188,5 +188,7 @@ class ProcessorBook:
 def _attempt(call: Callable[[], None], errors: list[BaseException]) -> None:
     try:
         call()
+    except Hang:
+        raise
     except BaseException as error:  # noqa: BLE001 - a foreign processor may raise anything; it is being closed anyway
         errors.append(error)

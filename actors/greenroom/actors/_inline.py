@@ -25,6 +25,7 @@ from greenroom.actors._lanes import QueuedLane
 from greenroom.actors._threaded import ThreadHost
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import Processor, Reason
+from greenroom.supervision import Hang
 from greenroom.supervision.runtime import Executor
 
 _Array: Final = np.ndarray
@@ -40,7 +41,7 @@ class InlineLane(QueuedLane):
         self._inline_host = host
         self._chained = isinstance(downstream, QueuedLane)
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: Frame) -> None:  # noqa: C901 - the hot path, in one piece
         """Process one frame and hand it on before returning."""
         host = self._inline_host
         epoch = host.epoch
@@ -74,6 +75,8 @@ class InlineLane(QueuedLane):
                         samples.setflags(False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
                 else:
                     result = guarded(result, frame)
+        except Hang:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
             self._fail(epoch, frame, error)
             return
@@ -170,13 +173,18 @@ class InlineHost(ThreadHost):
         if epoch is None or epoch.revoked:
             yield
             return
+        returned = True
         epoch.gate.enter()
         try:
             yield
+        except Hang:
+            returned = False
+            raise
         finally:
-            epoch.gate.leave()
-            if epoch.revoked:
-                self.late(epoch)
+            if returned:
+                epoch.gate.leave()
+                if epoch.revoked:
+                    self.late(epoch)
 
     def turn(self, epoch: Epoch) -> None:
         """Process a few frames that had to wait, then deliver them: outside the gate, which they may come to again."""

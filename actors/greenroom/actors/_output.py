@@ -16,7 +16,7 @@ from greenroom.actors._meter import StreamMeter
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import Reason
 from greenroom.actors.sources import Sink
-from greenroom.supervision import Future
+from greenroom.supervision import Future, Hang
 from greenroom.supervision.runtime import Executor, Runtime
 
 YIELD_EVERY_FRAMES: Final = 64
@@ -302,6 +302,8 @@ class SinkWriter:
                     self._sink.finish()
                     self._on_done(None)
                     return
+            except Hang:
+                raise
             except BaseException as raised:  # noqa: BLE001 - foreign code: whatever it raises ends this stream
                 self._abort(raised)
             else:
@@ -312,6 +314,8 @@ class SinkWriter:
     def _abort(self, error: BaseException | None) -> None:
         try:
             self._sink.abort()
+        except Hang:
+            raise
         except BaseException as raised:  # noqa: BLE001 - as above
             error = error or raised
         self._output.close()

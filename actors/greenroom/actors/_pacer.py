@@ -15,6 +15,7 @@ from greenroom.actors._head import Head
 from greenroom.actors._media import CATCH_UP_STEPS, Hold, MediaClock
 from greenroom.actors.processors import MILLISECOND_NS
 from greenroom.actors.sources import Reader, Source
+from greenroom.supervision import Hang
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime, Timer
 
 CATCH_UP_FRAMES: Final = CATCH_UP_STEPS
@@ -45,6 +46,8 @@ class PacedSource:
         """Open the source; this is the task for the blocking thread."""
         try:
             self.reader = self._source.open()
+        except Hang:
+            raise
         except BaseException as error:  # noqa: BLE001 - foreign code: whatever it raises ends this source
             if self._pacer.opened(self, failed=True):
                 self.head.fail(error)
@@ -65,6 +68,8 @@ class PacedSource:
             try:
                 frame = self.reader.read()
                 length_ns = 0 if frame is None else frame.duration_ns
+            except Hang:
+                raise
             except BaseException as error:  # noqa: BLE001 - as above
                 self._finish(error)
                 return False
@@ -95,6 +100,8 @@ class PacedSource:
         try:
             if reader is not None:
                 reader.close()
+        except Hang:
+            raise
         except BaseException as error:  # noqa: BLE001 - as above
             return error
         return None

@@ -21,6 +21,7 @@ from greenroom.actors._guard import guarded
 from greenroom.actors._lanes import QueuedLane, Submission
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import MILLISECOND_NS, Reason
+from greenroom.supervision import Hang
 
 TURN_NS: Final = MILLISECOND_NS
 TURN_FRAMES_MAX: Final = 64
@@ -59,6 +60,8 @@ class ThreadHost(EpochHost):
                 result = epoch.process(frame)
                 if result is not frame:
                     result = guarded(result, frame)
+        except Hang:
+            raise
         except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
             self._conclude(epoch, lane, self._fail(epoch, lane, frame, error))
             return
@@ -161,6 +164,8 @@ class ThreadHost(EpochHost):
             taken += 1
             try:
                 result = guarded(epoch.process(frame), frame) if epoch.processor.enabled else None
+            except Hang:
+                raise
             except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
                 return self._fail(epoch, lane, frame, error)
             frame = self._deposit(epoch, lane, frame, result, taken)

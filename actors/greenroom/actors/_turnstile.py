@@ -7,6 +7,7 @@ other, and no wake-up is lost.
 
 from typing import Any
 
+from greenroom.supervision import Hang
 from greenroom.supervision.runtime import Runtime
 
 
@@ -37,8 +38,9 @@ class Turnstile:
     def __enter__(self) -> None:
         self.enter()
 
-    def __exit__(self, *_: object) -> None:
-        self.leave()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not Hang:
+            self.leave()
 
     def locked(self) -> bool:
         """Whether somebody is inside."""

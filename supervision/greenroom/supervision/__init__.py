@@ -17,7 +17,7 @@ from greenroom.supervision._admin import (
 from greenroom.supervision._backoff import Backoff, BackoffState
 from greenroom.supervision._decisions import ChildStatus
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._incarnation import Hang, OwnTimer
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._ledger import (
     Demonitor,
@@ -137,6 +137,7 @@ __all__ = [
     "Fenced",
     "Future",
     "GetChildSpec",
+    "Hang",
     "Intensity",
     "LastLeaseEnded",
     "Lease",

@@ -43,6 +43,14 @@ class Retry:
         self.error = error
 
 
+class Hang(SupersededError):  # noqa: N818 - it is no error: it is how a step that never comes back leaves the stack
+    """Unwinds a step of a simulation that never comes back.
+
+    Who catches whatever foreign code raises lets this pass, and gives nothing back on its way: no lock, no turn, no
+    place in a round. On real threads it never occurs.
+    """
+
+
 class Incarnation:
     """One incarnation of one cell."""
 

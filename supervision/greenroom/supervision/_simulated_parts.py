@@ -94,7 +94,8 @@ class Pinned:
 class Lock:
     """A mutex that says so instead of waiting: in one thread nobody else would ever release it.
 
-    A step that hangs keeps what it holds; who comes for that then waits as long, which is for ever.
+    Two waits are no mistake: for a lock that one has taken oneself, for others to release (a bell), and for one that
+    a step took which hangs. Both go on when somebody releases it, or hang.
     """
 
     __slots__ = ("_holder", "_runtime")
@@ -110,9 +111,15 @@ class Lock:
             return True
         if not blocking:
             return False
-        if self._holder and runtime.thread_id() and runtime.hangs(self._holder):
-            runtime.hang()
-        raise runtime.blocking("acquire() of a lock that is held")
+        me = runtime.thread_id()
+        if not me or (self._holder != me and not runtime.hangs(self._holder)):
+            raise runtime.blocking("acquire() of a lock that is held")
+        runtime.wait_in_step(self._is_free)
+        self._holder = me
+        return True
+
+    def _is_free(self) -> bool:
+        return self._holder is None
 
     def release(self) -> None:
         if self._holder is None:

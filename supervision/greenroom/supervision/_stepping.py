@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from greenroom.supervision._blocking import in_step, place, watchdog
-from greenroom.supervision._incarnation import SupersededError
+from greenroom.supervision._incarnation import Hang
+from greenroom.supervision._simulated_parts import Pinned
 from greenroom.supervision._steps import Handle, Ready, TraceLine, described, note_visit
 from greenroom.supervision._threads import Stack, current, thread_id, where_is
 from greenroom.supervision.errors import BlockingInHandler, Restless
@@ -23,12 +24,14 @@ from greenroom.supervision.schedules import Scheduler
 
 STEPS: Final = 10_000_000
 """After so many steps a run that was to come to rest is taken to be one that never will."""
+WAIT_NS: Final = 60_000_000_000
+"""Who waits for a lock for longer than this, in virtual time, never gets it."""
 DEPTH: Final = 12
 """So many steps may linger at a time; what the next one does takes its time without others."""
 
 
-class Hang(SupersededError):  # noqa: N818 - it is no error: it is how a step that never comes back leaves the stack
-    """Unwinds a step that never comes back. Who calls foreign code lets it pass, and releases nothing for it."""
+def _never() -> bool:
+    return False
 
 
 class Stepping:
@@ -57,6 +60,7 @@ class Stepping:
         self._hung: dict[int, tuple[str, str]] = {}
         self._frames: dict[int, Stack] = {}
         self._me = 0
+        self._due: Task | Handle | None = None
         self._depth = 0
         self._failure: BaseException | None = None
         self._weak = weakref.ref(self)
@@ -97,28 +101,37 @@ class Stepping:
         """
         assert self._me, "only what runs in a step can linger"
         until_ns = self._now_ns + delay_ns
-        if self._depth == DEPTH:
-            self._now_ns = until_ns
-            return
-        me, cell = self._me, current.cell
+        if self._depth < DEPTH:
+            self._others(until_ns, _never)
+        self._now_ns = max(self._now_ns, until_ns)
+
+    def wait_in_step(self, free: Callable[[], bool]) -> None:
+        """Wait in the present step, while others go on, until ``free()``; hang, if that does not come soon."""
+        if self._depth < DEPTH:
+            self._others(self._now_ns + WAIT_NS, free)
+        if not free():
+            self.hang()
+
+    def _others(self, until_ns: int, done: Callable[[], bool]) -> None:
+        me, due, cell = self._me, self._due, current.cell
         self._me, current.cell = 0, None
         self._depth += 1
         try:
-            while self._next(until_ns):
+            while not done() and self._next(until_ns):
                 pass
-        except BaseException as error:  # noqa: BLE001 - it is the run's: code that lingers could catch it
+        except BaseException as error:  # noqa: BLE001 - it is the run's: the code that lingers could catch it
             self._failure = error
             raise Hang from None
         finally:
             self._depth -= 1
-            self._me, current.cell = me, cell
-        self._now_ns = max(self._now_ns, until_ns)
+            self._me, self._due, current.cell = me, due, cell
 
     def hang(self) -> NoReturn:
         """Make the present step one that never comes back: what a handler calls instead of hanging."""
         assert self._me, "only what runs in a step can hang"
         cell = current.cell
-        where = f"step {self._me}" if cell is None else cell.path
+        where = self._due.path if isinstance(self._due, Pinned) else f"step {self._me}"
+        where = where if cell is None else cell.path
         self._frames[self._me] = where_is(sys._getframe(1))
         self._hung[self._me] = (where, "".join(traceback.format_stack()))
         raise Hang
@@ -168,6 +181,7 @@ class Stepping:
         if not watchdog.awake:
             watchdog.wake()
         in_step[thread_id()] = self._weak
+        self._due = due
         me = self._me = self.steps = self.steps + 1
         try:
             if self.trace is not None:
