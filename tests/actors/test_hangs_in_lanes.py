@@ -3,9 +3,31 @@
 from typing import Any
 
 import pytest
-from tests.actors.sessionkit import MS, SECOND, Counting, Journal, count, numbers, play, sim
+from tests.actors.sessionkit import (
+    MS,
+    RATE,
+    SECOND,
+    Collected,
+    Counting,
+    Journal,
+    count,
+    frame,
+    numbers,
+    play,
+    sim,
+)
 
-from greenroom.actors import EventKind, Pace, Placement, ProcessorSpec, Reason, Session, SessionReport, Stream
+from greenroom.actors import (
+    EventKind,
+    Frame,
+    Pace,
+    Placement,
+    ProcessorSpec,
+    Reason,
+    Session,
+    SessionReport,
+    Stream,
+)
 
 
 def broken(report: SessionReport) -> set[int]:
@@ -124,22 +146,52 @@ def test_nothing_that_hangs_stops_the_end(what: str, placement: Placement, seed:
     assert 7 in broken(report) or (what, journal.closed()) == ("frame", [1])
 
 
-def test_a_source_or_a_sink_that_hangs_is_no_error_of_theirs() -> None:
-    """The stream has not failed; it stands still, and the thread is among what is left."""
-    ended: list[Any] = []
+class StuckSource(Counting):
+    """A source whose ``open`` or ``read`` never returns."""
 
-    class Stuck(Counting):
-        def open(self) -> Any:
-            runtime.hang()
+    def __init__(self, where: str) -> None:
+        super().__init__(20)
+        self.where = where
+        self.hang: Any = None
+
+    def open(self) -> Any:
+        if self.where == "open":
+            self.hang()
+        return self
+
+    rate_hz = RATE
+    channels = 1
+
+    def read(self) -> Any:
+        if self.where == "read":
+            self.hang()
+        return frame(0)
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class StuckSink(Collected):
+    """A sink whose ``write`` never returns."""
+
+    hang: Any = None
+
+    def write(self, frame: Frame) -> None:
+        self.hang()
+
+
+@pytest.mark.parametrize("where", ["open", "read", "write"])
+def test_a_source_or_a_sink_that_hangs_has_not_failed(where: str) -> None:
+    """Its stream stands still, and ends with the session; nothing is told that did not happen."""
+    source = StuckSource(where)
+    sink = StuckSink()
 
     async def story(session: Session) -> None:
-        nonlocal runtime
-        runtime = session.record().runtime
+        source.hang = sink.hang = session.record().runtime.hang
         room = await session.open_room("lobby")
-        track = await room.add_track("TR_1", participant="guest", source=Stuck(10))
-        await track.open_stream([])
+        track = await room.add_track("TR_1", participant="guest", source=source)
+        await track.open_stream([], sink=sink)
 
-    runtime: Any = None
     _, report = play(1, story, lawful=False, shutdown_ns=300 * MS)
     assert count(report, EventKind.STREAM_FAILED) == 0
-    assert ended == []
+    assert sink.numbers == []

@@ -16,6 +16,7 @@ from greenroom.supervision.errors import (
     AskCycle,
     AskTimeout,
     BadSpec,
+    BadToken,
     BlockingInHandler,
     ChildError,
     ChildNotFound,
@@ -28,6 +29,7 @@ from greenroom.supervision.errors import (
     MaxChildren,
     NotForDynamic,
     NotRepeatable,
+    OtherCode,
     Restless,
     RuntimeClosed,
     StartFailed,
@@ -143,6 +145,23 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         (
             "the program is not the same twice: choice 4 was among 3 steps, and is among 2 now; "
             "it must take time, dice and ids from its runtime, and start anew in each run"
+        ),
+    ),
+    (BadToken("it is empty"), ValueError, "this is no replay token: it is empty"),
+    (
+        OtherCode("aa", "bb"),
+        RuntimeError,
+        (
+            "the token was made with other code (it says aa, this is bb); "
+            "check that version out, or look for the failure anew from its seed"
+        ),
+    ),
+    (
+        BlockingInHandler("mic", "time.sleep()", "room.py:3 in on_start"),
+        RuntimeError,
+        (
+            "actor 'mic' called time.sleep() at room.py:3 in on_start, in a simulation, in which nothing waits; "
+            "go on in a message instead, or let time pass with the runtime's `linger`"
         ),
     ),
     (

@@ -41,7 +41,7 @@ class InlineLane(QueuedLane):
         self._inline_host = host
         self._chained = isinstance(downstream, QueuedLane)
 
-    def send(self, frame: Frame) -> None:  # noqa: C901 - the hot path, in one piece
+    def send(self, frame: Frame) -> None:
         """Process one frame and hand it on before returning."""
         host = self._inline_host
         epoch = host.epoch
@@ -75,8 +75,6 @@ class InlineLane(QueuedLane):
                         samples.setflags(False)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
                 else:
                     result = guarded(result, frame)
-        except Hang:
-            raise
         except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
             self._fail(epoch, frame, error)
             return
@@ -102,6 +100,8 @@ class InlineLane(QueuedLane):
 
     def _fail(self, epoch: Epoch, frame: Frame, error: BaseException) -> None:
         """The processor raised: end its epoch before anybody else can call it."""
+        if isinstance(error, Hang):
+            raise error
         host = self._inline_host
         with self._lock:
             told = not epoch.revoked

@@ -60,8 +60,6 @@ class ThreadHost(EpochHost):
                 result = epoch.process(frame)
                 if result is not frame:
                     result = guarded(result, frame)
-        except Hang:
-            raise
         except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
             self._conclude(epoch, lane, self._fail(epoch, lane, frame, error))
             return
@@ -164,8 +162,6 @@ class ThreadHost(EpochHost):
             taken += 1
             try:
                 result = guarded(epoch.process(frame), frame) if epoch.processor.enabled else None
-            except Hang:
-                raise
             except BaseException as error:  # noqa: BLE001 - whatever foreign code raises is a fault, also SystemExit
                 return self._fail(epoch, lane, frame, error)
             frame = self._deposit(epoch, lane, frame, result, taken)
@@ -222,6 +218,8 @@ class ThreadHost(EpochHost):
         self, epoch: Epoch, lane: QueuedLane, frame: Frame, error: BaseException
     ) -> BaseException | None:
         """Resolve the frame and end the epoch; return the error unless nobody wants to hear of it any more."""
+        if isinstance(error, Hang):
+            raise error
         with self.lock:
             if epoch.revoked:
                 return None
