@@ -165,7 +165,8 @@ class StuckSource(Counting):
     def read(self) -> Any:
         if self.where == "read":
             self.hang()
-        return frame(0)
+        self.opened += 1
+        return frame(self.opened) if self.opened < 20 else None
 
     def close(self) -> None:
         """Nothing."""

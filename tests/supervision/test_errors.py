@@ -16,7 +16,6 @@ from greenroom.supervision.errors import (
     AskCycle,
     AskTimeout,
     BadSpec,
-    BadToken,
     BlockingInHandler,
     ChildError,
     ChildNotFound,
@@ -28,8 +27,6 @@ from greenroom.supervision.errors import (
     MailboxFull,
     MaxChildren,
     NotForDynamic,
-    NotRepeatable,
-    OtherCode,
     Restless,
     RuntimeClosed,
     StartFailed,
@@ -138,23 +135,6 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         Deadlock("mic", ()),
         RuntimeError,
         "nothing can complete what is awaited from 'mic' any more; nothing hangs, so it was never going to be answered",
-    ),
-    (
-        NotRepeatable(4, 3, 2),
-        RuntimeError,
-        (
-            "the program is not the same twice: choice 4 was among 3 steps, and is among 2 now; "
-            "it must take time, dice and ids from its runtime, and start anew in each run"
-        ),
-    ),
-    (BadToken("it is empty"), ValueError, "this is no replay token: it is empty"),
-    (
-        OtherCode("aa", "bb"),
-        RuntimeError,
-        (
-            "the token was made with other code (it says aa, this is bb); "
-            "check that version out, or look for the failure anew from its seed"
-        ),
     ),
     (
         BlockingInHandler("mic", "time.sleep()", "room.py:3 in on_start"),

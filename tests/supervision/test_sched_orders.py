@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.supervision import Actor, ActorRef, ActorSystem, Dispatcher
-from greenroom.supervision.errors import NotRepeatable, Restless
+from greenroom.supervision.errors import Restless
 from greenroom.supervision.exploring import (
     delay_schedules,
     explore,
@@ -28,6 +28,7 @@ from greenroom.supervision.exploring import (
 from greenroom.supervision.schedules import (
     DelayScheduler,
     DfsScheduler,
+    NotRepeatable,
     PctScheduler,
     RandomScheduler,
     Replay,
@@ -252,6 +253,7 @@ def test_a_program_that_is_not_the_same_twice_is_found_out() -> None:
     (failure,) = explore(program, DfsScheduler()).failures
     assert isinstance(failure.error, NotRepeatable)
     assert (failure.error.choice, failure.error.before, failure.error.now) == (0, 2, 3)
+    assert "not the same twice: choice 0 was among 2 steps, and is among 3 now" in str(failure.error)
 
 
 def order_under(scheduler: Scheduler, tasks: int = 6) -> str:

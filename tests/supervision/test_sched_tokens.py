@@ -11,8 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from greenroom.supervision.errors import BadToken, OtherCode
-from greenroom.supervision.tokens import LONGEST, Token, fingerprint
+from greenroom.supervision.tokens import LONGEST, BadToken, OtherCode, Token, fingerprint
 
 NUMBERS = st.lists(st.integers(0, 2**60)).map(tuple)
 EXTRA = st.dictionaries(
@@ -123,6 +122,7 @@ def test_a_token_of_other_code_is_recognised() -> None:
     with pytest.raises(OtherCode) as caught:
         TOKEN.require("bb")
     assert (caught.value.made_with, caught.value.now) == ("aa", "bb")
+    assert "made with other code (it says aa, this is bb); check that version out" in str(caught.value)
 
 
 def test_a_fingerprint_changes_with_the_sources_and_with_nothing_else(tmp_path: Path) -> None:

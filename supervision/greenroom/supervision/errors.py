@@ -377,53 +377,5 @@ class Restless(SupervisionError, RuntimeError):
         super().__init__(f"still busy after {steps} steps; a timer or an actor that feeds itself never rests")
 
 
-class BadToken(SupervisionError, ValueError):
-    """A text is no replay token that could be read.
-
-    Attributes:
-        why: what is wrong with it.
-    """
-
-    def __init__(self, why: str) -> None:
-        self.why = why
-        super().__init__(f"this is no replay token: {why}")
-
-
-class OtherCode(SupervisionError, RuntimeError):
-    """A replay token was made with other code, to which its schedule means nothing.
-
-    Attributes:
-        made_with: fingerprint of the code that made it.
-        now: fingerprint of the code that was to replay it.
-    """
-
-    def __init__(self, made_with: str, now: str) -> None:
-        self.made_with = made_with
-        self.now = now
-        super().__init__(
-            f"the token was made with other code (it says {made_with}, this is {now}); "
-            "check that version out, or look for the failure anew from its seed"
-        )
-
-
-class NotRepeatable(SupervisionError, RuntimeError):
-    """Under simulation: the program did something else than before, though the same was chosen.
-
-    Attributes:
-        choice: at which choice, from 0.
-        before: among how many steps there was to choose then.
-        now: and now.
-    """
-
-    def __init__(self, choice: int, before: int, now: int) -> None:
-        self.choice = choice
-        self.before = before
-        self.now = now
-        super().__init__(
-            f"the program is not the same twice: choice {choice} was among {before} steps, and is among {now} now; "
-            "it must take time, dice and ids from its runtime, and start anew in each run"
-        )
-
-
 def _named(actor: str, incarnation: int | None) -> str:
     return f"actor {actor!r}" if incarnation is None else f"actor {actor!r} (incarnation {incarnation})"

@@ -22,14 +22,41 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, Self
 
 from greenroom.supervision._steps import Ready
-from greenroom.supervision.errors import NotRepeatable
+from greenroom.supervision.errors import SupervisionError
 
-__all__ = ["DelayScheduler", "DfsScheduler", "PctScheduler", "RandomScheduler", "Replay", "Scheduler"]
+__all__ = [
+    "DelayScheduler",
+    "DfsScheduler",
+    "NotRepeatable",
+    "PctScheduler",
+    "RandomScheduler",
+    "Replay",
+    "Scheduler",
+]
 
 CHANGES: Final = 3
 DELAYS: Final = 3
 EXPECTED_STEPS: Final = 1_000
 """Among how many choices the changes of `PctScheduler` and the delays of `DelayScheduler` are placed."""
+
+
+class NotRepeatable(SupervisionError, RuntimeError):  # noqa: N818 - it says what happened
+    """Under simulation: the program did something else than before, though the same was chosen.
+
+    Attributes:
+        choice: at which choice, from 0.
+        before: among how many steps there was to choose then.
+        now: and now.
+    """
+
+    def __init__(self, choice: int, before: int, now: int) -> None:
+        self.choice = choice
+        self.before = before
+        self.now = now
+        super().__init__(
+            f"the program is not the same twice: choice {choice} was among {before} steps, and is among {now} now; "
+            "it must take time, dice and ids from its runtime, and start anew in each run"
+        )
 
 
 class Scheduler(Protocol):

@@ -8,8 +8,10 @@ fingerprint of the code that it was made with, because a schedule means nothing 
 True
 >>> Token.decode("gr1.nonsense")
 Traceback (most recent call last):
-greenroom.supervision.errors.BadToken: this is no replay token: what follows gr1. is damaged
+greenroom.supervision.tokens.BadToken: this is no replay token: what follows gr1. is damaged
 """
+
+# ruff: noqa: N818  these names say what happened; the base class says that it is an error
 
 import base64
 import binascii
@@ -22,14 +24,43 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Self, cast
 
-from greenroom.supervision.errors import BadToken, OtherCode
+from greenroom.supervision.errors import SupervisionError
 
-__all__ = ["Token", "fingerprint"]
+__all__ = ["BadToken", "OtherCode", "Token", "fingerprint"]
 
 VERSION: Final = "gr1"
 LONGEST: Final = 32 * 1024 * 1024
 """Bytes that a token may unfold to: no schedule is longer, and a hostile text cannot fill the memory."""
 HEX_DIGITS: Final = 16
+
+
+class BadToken(SupervisionError, ValueError):
+    """A text is no replay token that could be read.
+
+    Attributes:
+        why: what is wrong with it.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(f"this is no replay token: {why}")
+
+
+class OtherCode(SupervisionError, RuntimeError):
+    """A replay token was made with other code, to which its schedule means nothing.
+
+    Attributes:
+        made_with: fingerprint of the code that made it.
+        now: fingerprint of the code that was to replay it.
+    """
+
+    def __init__(self, made_with: str, now: str) -> None:
+        self.made_with = made_with
+        self.now = now
+        super().__init__(
+            f"the token was made with other code (it says {made_with}, this is {now}); "
+            "check that version out, or look for the failure anew from its seed"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
