@@ -112,13 +112,13 @@ class Attachment:
         self._parking.shorten()
         self._look()
 
-    def _republished(self, publication: rtc.LocalTrackPublication, _: str) -> None:
-        """The SDK has published a local track again: everything about it may be new."""
+    def _republished(self, publication: rtc.LocalTrackPublication, previous_sid: str) -> None:
+        """The SDK has published a local track again; under the same sid, nothing else shows that it is another time."""
         track = publication.track
         with self._lock:
             heard = None if track is None else self._heard.get(track)
-            if heard is not None:
-                heard.number = 0  # whatever its sid is now, it is another publication
+            if heard is not None and publication.sid == previous_sid:
+                heard.number = 0
         self._look()
 
     def _sweep(self) -> None:

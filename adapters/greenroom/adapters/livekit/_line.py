@@ -19,7 +19,7 @@ from greenroom.actors.frames import NO_ANNOTATIONS
 from greenroom.adapters.livekit._frames import samples_of
 from greenroom.adapters.livekit._hosting import hosted
 from greenroom.adapters.livekit._lobby import Lobby
-from greenroom.adapters.livekit._native import Native, Shape
+from greenroom.adapters.livekit._native import Native, Shape, nothing
 from greenroom.adapters.livekit._sdk import rtc
 from greenroom.adapters.livekit._seats import Seat
 from greenroom.supervision import get_logger
@@ -70,7 +70,8 @@ class Line:
         self.follows = False
         self.stream: Stream | None = None
         self.error: BaseException | None = None
-        self.on_over: Callable[[Line], None] = _nothing
+        self.on_over: Callable[[Line], None] = _ignore
+        self.on_room: Callable[[], None] = nothing
         self._shape = shape
         self._wanted = wanted
         self._options = options
@@ -106,6 +107,7 @@ class Line:
             options=self._options,
             take=self._take,
             on_end=self._on_native_end,
+            on_room=self.on_room,
         )
 
     def hear_soon(self, track: rtc.Track) -> None:
@@ -278,5 +280,5 @@ class Line:
         await asyncio.shield(self._wind_up())
 
 
-def _nothing(_: Line) -> None:
+def _ignore(_: Line) -> None:
     """Nobody wants to know."""

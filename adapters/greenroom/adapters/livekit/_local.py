@@ -47,6 +47,11 @@ class LocalTrack:
         for line in ending:
             line.end()
 
+    def rooms(self) -> list[Any]:
+        """Return where it is published."""
+        with self._lock:
+            return list(self._published)
+
     def join(self, line: Line) -> None:
         """Have a line told, from now on."""
         with self._lock:

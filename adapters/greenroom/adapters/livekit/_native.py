@@ -36,10 +36,11 @@ def _ignore(_: rtc.AudioFrame) -> None:
 
 
 class Tap(rtc.FrameProcessor[rtc.AudioFrame]):
-    """Where frames come by. Deaf to everything else: who is heard is greenroom's business."""
+    """Where frames come by, and where the SDK says that the track is in another room, or in none. The rest is ignored."""
 
-    def __init__(self, take: Callable[[rtc.AudioFrame], None]) -> None:
+    def __init__(self, take: Callable[[rtc.AudioFrame], None], on_room: Callable[[], None]) -> None:
         self.take = take
+        self.on_room = on_room
 
     @property
     def enabled(self) -> bool:
@@ -54,8 +55,18 @@ class Tap(rtc.FrameProcessor[rtc.AudioFrame]):
         self.take(frame)
         return frame
 
+    def _on_stream_info_updated(self, **_: str) -> None:
+        self.on_room()
+
+    def _on_stream_info_cleared(self) -> None:
+        self.on_room()
+
     def _close(self) -> None:
         """There is nothing to close."""
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Native:
@@ -68,6 +79,7 @@ class Native:
         options: a filter that runs inside the SDK.
         take: called with each frame, until `deafen`.
         on_end: called once when the SDK says that nothing more comes, unless it was deafened.
+        on_room: called when the track has entered or left a room, on the room's thread; must not raise.
     """
 
     def __init__(
@@ -79,8 +91,9 @@ class Native:
         options: rtc.NoiseCancellationOptions | None,
         take: Callable[[rtc.AudioFrame], None],
         on_end: Callable[[], None],
+        on_room: Callable[[], None],
     ) -> None:
-        self._tap = tap = Tap(take)
+        self._tap = tap = Tap(take, on_room)
         self._on_end: Callable[[], None] | None = on_end
         self._stream = rtc.AudioStream(
             track,
@@ -102,6 +115,7 @@ class Native:
     def deafen(self) -> None:
         """Hear nothing from now on. Any thread; idempotent."""
         self._tap.take = _ignore
+        self._tap.on_room = nothing
         self._on_end = None
 
     def _ended(self, _: object) -> None:

@@ -332,11 +332,21 @@ def _line_of_local(
     where = attachment.where(track) if attachment else None
     seat = Seat(lobby.local, where.identity if where else "local", where.source if where else track.name)
     line: Line = make(lobby=lobby, seat=seat, keeper=None)
-    line.hear(track)
     known = local_track(track)
     line.on_over = known.part
+    line.on_room = partial(_look_at_rooms, track, lobby)
+    line.hear(track)
     _begin(line, partial(known.join, line))
     return line
+
+
+def _look_at_rooms(track: rtc.Track, lobby: Lobby) -> None:
+    """A local track has entered or left a room, attached or not: see which."""
+    room = room_of(track)
+    if room is not None:
+        attached(room, lobby, known=True).look()
+    for attachment in local_track(track).rooms():
+        attachment.look()
 
 
 def _line_of_participant(
