@@ -3,7 +3,8 @@
 import pykka
 import pytest
 
-from greenroom.supervision import errors
+from greenroom.supervision import _task_errors, errors
+from greenroom.supervision._task_errors import BlockingOnLoop, LoopClosed
 from greenroom.supervision.errors import (
     ActorCrashed,
     ActorDead,
@@ -127,6 +128,21 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
     (RuntimeClosed(), RuntimeError, "the runtime is closed"),
     (ActorEnding("mic"), RuntimeError, "actor 'mic' is ending; it cannot start children any more"),
     (
+        ActorEnding("mic", "receive letters"),
+        RuntimeError,
+        "actor 'mic' is ending; it cannot receive letters any more",
+    ),
+    (
+        BlockingOnLoop("mic", "get()", "await it"),
+        BlockingInHandler,
+        "'mic' called get() on an event loop, which it would block; await it",
+    ),
+    (
+        LoopClosed("mic"),
+        RuntimeError,
+        "the event loop of task 'mic' is closed; it cannot run there",
+    ),
+    (
         Deadlock("mic", ("room/mic",)),
         RuntimeError,
         "nothing can complete what is awaited from 'mic' any more; hung: room/mic",
@@ -165,7 +181,10 @@ def test_an_error_is_also_the_builtin_it_is_and_says_what_would_do(
 def test_every_error_has_an_example_here() -> None:
     """A new error is not added without saying what it says."""
     defined = {
-        each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, Exception)
+        each
+        for module in (errors, _task_errors)
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Exception)
     }
     assert defined - {SupervisionError} == {type(error) for error, _, _ in EXAMPLES}
 

@@ -35,10 +35,12 @@ from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Restart, Shutdown
 from greenroom.supervision._supervisor import Supervisor
 from greenroom.supervision._system import ActorSystem, default_system
+from greenroom.supervision._task_errors import BlockingOnLoop, LoopClosed
 from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.errors import (
     ActorCrashed,
     ActorDead,
+    ActorEnding,
     ActorFenced,
     ActorStopped,
     AlreadyPresent,
@@ -94,6 +96,7 @@ __all__ = [
     "Actor",
     "ActorCrashed",
     "ActorDead",
+    "ActorEnding",
     "ActorFenced",
     "ActorKind",
     "ActorRef",
@@ -109,6 +112,7 @@ __all__ = [
     "BackoffState",
     "BadSpec",
     "BlockingInHandler",
+    "BlockingOnLoop",
     "Cause",
     "ChildCounts",
     "ChildEnded",
@@ -149,6 +153,7 @@ __all__ = [
     "LinkEnded",
     "Liveness",
     "LivenessAction",
+    "LoopClosed",
     "MailboxFull",
     "MailboxSpec",
     "MaxChildren",

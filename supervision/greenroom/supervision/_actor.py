@@ -1,8 +1,8 @@
 """Actors: Pykka's, sharing threads, with an acknowledged start, children, monitors and timers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound="Actor")
 T = TypeVar("T")
 
+TaskFunction: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
+"""What is run as an asyncio task."""
 _PROXIED: Final = frozenset((ProxyCall, ProxyGetAttr, ProxySetAttr))
 START_NS: Final = 30_000_000_000
 
@@ -45,6 +47,7 @@ class Actor(pykka.Actor):
     _cell: Cell
     _life: Incarnation
 
+    _cell_class: ClassVar[type[Cell]] = Cell
     dispatcher: ClassVar[Dispatcher] = Dispatcher.POOL
     """Which threads run actors of this class, where their spec does not say."""
     actor_kind: ClassVar[ActorKind] = ActorKind.WORKER
@@ -189,7 +192,7 @@ class Actor(pykka.Actor):
 
     def spawn(
         self,
-        actor_class: type[A],
+        actor_class: type[A] | TaskFunction,
         *args: Any,
         name: str,
         dispatcher: Dispatcher | None = None,
@@ -206,7 +209,7 @@ class Actor(pykka.Actor):
         A child never outlives its parent: it is stopped, and waited for, before the parent is over.
 
         Args:
-            actor_class: what to run.
+            actor_class: what to run: an actor, or a coroutine function as an asyncio task.
             args: for its constructor, at each start.
             name: among the siblings.
             dispatcher: where to run; None takes the class's.
@@ -343,7 +346,7 @@ def make_cell(
     system: Any,
     parent: Cell | None,
     name: str,
-    actor_class: type[Any],
+    actor_class: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     *,
@@ -355,22 +358,26 @@ def make_cell(
     liveness: Liveness | None = None,
     record_messages: bool = False,
 ) -> Cell:
-    """Make a cell with its ref; nothing runs yet."""
+    """Make a cell for an actor class or a coroutine function, with its ref; nothing runs yet."""
     if register is not None:
         _checks.text("register", register, most=LONGEST_ID)
+    if not isinstance(actor_class, type):
+        from greenroom.supervision._program import program_of  # noqa: PLC0415 - it knows actors
+
+        actor_class, args, kwargs = program_of(actor_class, args, kwargs)
+    made: type[Actor] = actor_class
     record_messages = record_messages or system.record_messages
-    if liveness is None and not record_messages:
-        make: Callable[..., Cell] = Cell
-    else:
+    make: Callable[..., Cell] = made._cell_class
+    if make is Cell and (liveness is not None or record_messages):
         make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
     cell = make(
         system,
         parent,
         name,
-        actor_class,
+        made,
         args,
         kwargs,
-        dispatcher=actor_class.dispatcher if dispatcher is None else dispatcher,
+        dispatcher=made.dispatcher if dispatcher is None else dispatcher,
         mailbox=mailbox,
         shutdown_ns=shutdown_ns,
         start_ns=start_ns,

@@ -73,6 +73,11 @@ def compute(function: Callable[[], T]) -> Generator[Any, Any, T]:
     return asyncio.get_running_loop().run_in_executor(None, function).__await__()
 
 
+def running() -> asyncio.AbstractEventLoop | None:
+    """Return the loop that runs in this thread, if one does."""
+    return asyncio._get_running_loop()
+
+
 POLLS: Final = 2_000
 """How often an idle simulated runtime looks whether another coroutine has given it work before it calls it a deadlock."""
 

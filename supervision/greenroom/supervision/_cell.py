@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 from pykka.messages import (
     ProxyCall,
@@ -30,6 +30,9 @@ class Cell(Ending):
     """One actor's place in the tree, and the loop that runs it."""
 
     __slots__ = ()
+
+    is_task: ClassVar[bool] = False
+    """Whether an asyncio task stands behind it."""
 
     # -- the loop ------------------------------------------------------------------------------------------
 

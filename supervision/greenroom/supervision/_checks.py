@@ -1,5 +1,6 @@
 """One tiny check per kind of field: each returns the value, or raises `BadSpec` by name, value and what would do."""
 
+import sys
 from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
@@ -52,6 +53,15 @@ def instance(field: str, value: object, of: type[T]) -> T:
     if not isinstance(value, of):
         raise BadSpec(field, value, f"a {of.__name__}")
     return value
+
+
+def event_loop(field: str, value: object) -> Any:
+    """Check for an asyncio event loop that is not closed."""
+    asyncio: Any = sys.modules.get("asyncio")  # who has a loop has loaded it; who has none need not
+    loop: Any = value
+    if asyncio is None or not isinstance(loop, asyncio.AbstractEventLoop) or loop.is_closed():
+        raise BadSpec(field, value, "an asyncio event loop that is not closed")
+    return loop
 
 
 def function(field: str, value: object) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._decisions import ChildStatus
 from greenroom.supervision._keeper import Keeper
-from greenroom.supervision._respec import class_of
+from greenroom.supervision._program import class_of
 from greenroom.supervision.snapshot import ChildFacts
 
 

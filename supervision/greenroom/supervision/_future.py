@@ -9,7 +9,8 @@ import pykka
 
 from greenroom.supervision._cycles import Waiting
 from greenroom.supervision._log import get_logger, outline
-from greenroom.supervision._threads import current, new_lock, wait_on_thread
+from greenroom.supervision._task_errors import BlockingOnLoop
+from greenroom.supervision._threads import current, current_task, new_lock, wait_on_thread
 from greenroom.supervision.errors import AskTimeout, BlockingInHandler
 
 T = TypeVar("T")
@@ -176,6 +177,10 @@ class Future(pykka.Future[T], Generic[T]):
                 self._arrive(timeout)
 
     def _arrive(self, timeout: float | None) -> None:
+        task = current_task.get()
+        if task is not None and task.is_on_loop():
+            what = "get() of an answer that is not there yet"
+            raise BlockingOnLoop(task.path, what, "await it: ref.ask(..., block=False)")
         timeout_ns = None if timeout is None else int(timeout * 1e9)
         if self._runtime is None:
             arrived = wait_on_thread(self, timeout)

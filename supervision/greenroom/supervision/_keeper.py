@@ -22,8 +22,9 @@ from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._log import get_logger
+from greenroom.supervision._program import program_of_spec
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision._respec import budget_ns, check_update, class_of, respec, startable
+from greenroom.supervision._respec import budget_ns, check_update, respec, startable
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
 from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
@@ -290,10 +291,10 @@ class Keeper:
             self._actor.respawn(kept.ref)
             return
         spec = known.spec
-        ref = self._actor.spawn(
-            class_of(spec),
-            *self.family.flags.shared_args,
-            *spec.args,
+        actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
+        ref: ActorRef[Any] = self._actor.spawn(
+            actor_class,
+            *args,
             name=spec.id,
             dispatcher=spec.dispatcher,
             mailbox=spec.mailbox,
@@ -302,7 +303,7 @@ class Keeper:
             register=spec.register,
             liveness=spec.liveness,
             record_messages=spec.record_messages,
-            **spec.kwargs,
+            **kwargs,
         )
         self._kept[child] = _Kept(ref)
         self._rearrange()

@@ -21,7 +21,7 @@ from pykka.messages import (
 )
 
 from greenroom.supervision._future import Future, would_block
-from greenroom.supervision._threads import current, new_lock, new_recursive_lock
+from greenroom.supervision._threads import current, current_task, new_lock, new_recursive_lock
 from greenroom.supervision.errors import ActorFenced, MailboxFull
 from greenroom.supervision.runtime import Executor
 from greenroom.supervision.snapshot import FlightKind
@@ -250,7 +250,10 @@ class Mailbox:
                 return
 
     def refuse_zombies(self) -> None:
-        """Raise `ActorFenced` in a thread that has been given up."""
+        """Raise `ActorFenced` in a thread, or in an asyncio task, that has been given up."""
+        task = current_task.get()
+        if task is not None and task.given_up:
+            raise ActorFenced(task.path)
         if self.system.runtime.thread_id() in self.zombies:
             cell = current.cell
             raise ActorFenced("the sender" if cell is None else cell.path)

@@ -2,37 +2,33 @@
 
 from typing import Any
 
-from greenroom.supervision._actor import Actor
 from greenroom.supervision._mailbox import SLACK
+from greenroom.supervision._program import check_startable, program_of_spec
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._watched import WatchedCell
 from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.spec import ChildSpec, ShutdownBudget, SupervisorFlags
 
 
-def class_of(spec: ChildSpec) -> type[Actor]:
-    """Return the actor class of a spec, or raise `BadSpec`."""
-    given: object = spec.start
-    if isinstance(given, type) and issubclass(given, Actor):
-        return given
-    raise BadSpec("ChildSpec.start", given, "a subclass of greenroom.supervision.Actor")
-
-
 def startable(specs: tuple[ChildSpec, ...]) -> tuple[ChildSpec, ...]:
     """Return the specs, all of which can be started, or raise `BadSpec`."""
     for spec in specs:
-        class_of(spec)
+        check_startable(spec)
     return specs
 
 
 def check_update(ref: ActorRef[Any], spec: ChildSpec) -> None:
     """Refuse with `BadSpec` what a child cannot go on with: it would need another thread, name or cell."""
     cell, rest = ref._cell, f"as it was for {spec.id!r}; delete it and start it anew"
+    if isinstance(spec.start, type) is cell.is_task:
+        raise BadSpec(
+            "ChildSpec.start", spec.start, f"{'a coroutine function' if cell.is_task else 'a class'} {rest}"
+        )
     if cell.dispatcher is not spec.dispatcher:
         raise BadSpec("ChildSpec.dispatcher", spec.dispatcher, f"{cell.dispatcher} {rest}")
     if cell.register != spec.register:
         raise BadSpec("ChildSpec.register", spec.register, f"{cell.register!r} {rest}")
-    if not isinstance(cell, WatchedCell):
+    if not isinstance(cell, WatchedCell) and not cell.is_task:
         if spec.liveness is not None:
             raise BadSpec("ChildSpec.liveness", spec.liveness, f"None {rest}")
         if spec.record_messages:
@@ -43,9 +39,7 @@ def respec(ref: ActorRef[Any], spec: ChildSpec, flags: SupervisorFlags) -> None:
     """Have a child go on with another spec: from its next start, stop or message on."""
     cell = ref._cell
     with cell.lock:
-        cell.actor_class = class_of(spec)
-        cell.args = (*flags.shared_args, *spec.args)
-        cell.kwargs = dict(spec.kwargs)
+        cell.actor_class, cell.args, cell.kwargs = program_of_spec(spec, flags.shared_args)
         cell.shutdown_ns = budget_ns(spec)
         cell.start_ns = spec.start_ns
         cell.policy = spec.mailbox

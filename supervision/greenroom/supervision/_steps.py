@@ -111,6 +111,9 @@ def described(key: object) -> tuple[str, str, str]:
     task: Task = key.head() if isinstance(key, Pinned) else cast("Task", key)
     if isinstance(task, Mailbox):
         return "actor", task.path, next_of(task)
+    describe: Callable[[], tuple[str, str]] | None = getattr(task, "describe", None)
+    if describe is not None:
+        return ("lane", *describe())
     owner = key.path if isinstance(key, Pinned) else "shared"
     return "lane", owner, type(task).__name__
 

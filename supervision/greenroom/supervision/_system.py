@@ -4,16 +4,17 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar, overload
 
 from greenroom.supervision import _checks
-from greenroom.supervision._actor import START_NS, Actor, make_cell
+from greenroom.supervision._actor import START_NS, Actor, TaskFunction, make_cell
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._future import Future
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, outline
+from greenroom.supervision._loop_choice import ClosedByAwait, LoopChoice
 from greenroom.supervision._names import Names, checked_holder, checked_name
 from greenroom.supervision._place import Place
 from greenroom.supervision._ref import ActorRef
@@ -39,7 +40,7 @@ GIVE_UP_NS: Final = 1_000_000_000
 """How long `ActorSystem.close` waits, past its timeout, for what it has fenced."""
 
 
-class ActorSystem:
+class ActorSystem(ClosedByAwait):
     """Everything that lives and dies together.
 
     Args:
@@ -49,16 +50,24 @@ class ActorSystem:
             keeps none, of dead actors neither.
         record_messages: whether the names of messages' types are among them, for all actors. It costs each message
             something; a spec can ask for it for one child.
+        loop: the event loop that runs asyncio tasks, where their spec names no other; by default one of the
+            runtime's own, on a thread of its own, made when first needed. Who passes a loop closes it, after this.
 
     Raises:
-        BadSpec: ``recorder`` or ``record_messages`` is wrong.
+        BadSpec: ``recorder``, ``record_messages`` or ``loop`` is wrong.
     """
 
     def __init__(
-        self, runtime: Any = None, *, recorder: int = DEFAULT_ENTRIES, record_messages: bool = False
+        self,
+        runtime: Any = None,
+        *,
+        recorder: int = DEFAULT_ENTRIES,
+        record_messages: bool = False,
+        loop: Any = None,
     ) -> None:
         self.recorder = _checks.integer("ActorSystem.recorder", recorder, least=0, most=MOST_ENTRIES)
         self.record_messages = _checks.boolean("ActorSystem.record_messages", record_messages)
+        self.loops = LoopChoice(loop, simulated=runtime is not None and runtime.simulated)
         self.graves = Graves()
         self.hung: dict[int, tuple[str, int]] = {}
         """Path and incarnation of those in whose code a thread that was given up may still hang, by thread."""
@@ -75,21 +84,27 @@ class ActorSystem:
         self._attached: dict[Callable[[], None], None] = {}
         self._crashes: Repeats[tuple[str, str]] = Repeats()
 
-    def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]:
-        """Start an actor without a supervisor and wait until it has started.
+    @overload
+    def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]: ...
+    @overload
+    def start(self, actor_class: TaskFunction, *args: Any, **kwargs: Any) -> ActorRef[Any]: ...
+    def start(self, actor_class: Any, *args: Any, **kwargs: Any) -> ActorRef[Any]:
+        """Start an actor, or a coroutine function as a task, without a supervisor; wait until it has started.
 
         Raises:
             StartFailed: its constructor or ``on_start`` raised; nothing of it is left.
             RuntimeClosed: this system was closed.
+            BlockingOnLoop: called on an event loop of its tasks; `launch` there, and await what it returns.
         """
-        name = f"{actor_class.__name__}-{self.runtime.next_id()}"
+        self.loops.refuse_here("start() of its system", "launch() it, and await the future that this returns")
+        name = f"{getattr(actor_class, '__name__', 'task')}-{self.runtime.next_id()}"
         ref, started = self.launch(actor_class, args, kwargs, name=name)
         started.get()
         return ref
 
     def launch(
         self,
-        actor_class: type[A],
+        actor_class: type[A] | TaskFunction,
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
         *,
@@ -302,10 +317,12 @@ class ActorSystem:
 
         Raises:
             BlockingInHandler: called by one of its own actors.
+            BlockingOnLoop: called on an event loop of its tasks; await `aclose` there.
         """
         here = current.cell
         if here is not None and here.system is self:
             raise BlockingInHandler(here.path, "close() of its own system")
+        self.loops.refuse_here("close() of its system", "say `async with`, or `await system.aclose()`")
         with self._lock:
             if self._closed:
                 return

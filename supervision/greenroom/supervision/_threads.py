@@ -8,12 +8,19 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import FrameType
-from typing import Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._pool import Pool, Shared, run_now
+from greenroom.supervision.errors import RuntimeClosed
 from greenroom.supervision.runtime import Dispatcher, Executor, Timer
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from greenroom.supervision._loops import OwnLoop
 
 POOL_THREADS: Final = 2
 """Threads for actors that never block; more would only fight over the interpreter's lock."""
@@ -32,6 +39,8 @@ class _Current(threading.local):
 
 
 current: Final = _Current()
+current_task: Final[ContextVar[Any]] = ContextVar("greenroom_task", default=None)
+"""The supervised asyncio task that this code belongs to, if any: its own code, and whatever that has spawned."""
 new_lock = _thread.allocate_lock
 new_recursive_lock = threading.RLock
 thread_id = _thread.get_ident
@@ -81,6 +90,16 @@ def wait_on_thread(future: Waitable, timeout_s: float | None) -> bool:
         future.remove_done_callback(arrived)
 
 
+def task_stacks(zombies: dict[int, Any]) -> dict[str, str]:
+    """Return where each asyncio task among the zombies is, by its path; their numbers are below zero."""
+    return {zombie.path: zombie.stack() for number, zombie in list(zombies.items()) if number < 0}
+
+
+def task_frames(zombies: dict[int, Any]) -> dict[int, tuple[str, Stack]]:
+    """Return the same for snapshots: what it runs on, and the calls that it is in."""
+    return {number: ("event loop", each.frames()) for number, each in list(zombies.items()) if number < 0}
+
+
 class ThreadRuntime:
     """Runs actors on real threads, in real time.
 
@@ -114,6 +133,7 @@ class ThreadRuntime:
             Dispatcher.BLOCKING: Pool("blocking", blocking_threads, self),
         }
         self._shared = {kind: Shared(pool) for kind, pool in self._pools.items()}
+        self._own_loop: OwnLoop | None = None
         self._closed = False
         self.stuck: tuple[str, ...] = ()
         """Names of the threads that were still in foreign code when the runtime was closed."""
@@ -135,6 +155,21 @@ class ThreadRuntime:
         """Return 1, 2, 3 ..."""
         return next(self._ids)
 
+    def loop(self) -> "asyncio.AbstractEventLoop":
+        """Return the event loop of this runtime's own, on a thread of its own; made when first needed.
+
+        Raises:
+            RuntimeClosed: it is too late.
+        """
+        from greenroom.supervision._loops import OwnLoop  # noqa: PLC0415 - only who has tasks needs asyncio
+
+        with self._lock:
+            if self._closed:
+                raise RuntimeClosed
+            if self._own_loop is None:
+                self._own_loop = OwnLoop(Pool("asyncio", 1, self))
+            return self._own_loop.loop
+
     def wait(self, future: Waitable, timeout_ns: int | None) -> bool:
         """Block the calling thread until ``future`` is done; return whether it is."""
         return wait_on_thread(future, None if timeout_ns is None else timeout_ns / 1e9)
@@ -155,12 +190,13 @@ class ThreadRuntime:
 
     def _all_pools(self) -> list[Pool]:
         with self._lock:
-            return [*self._pools.values(), *self._pinned]
+            looping = () if self._own_loop is None else (self._own_loop.pool,)
+            return [*self._pools.values(), *self._pinned, *looping]
 
     def zombie_stacks(self) -> dict[str, str]:
-        """Return the stack of each thread that was given up, by thread name."""
+        """Return the stack of each thread that was given up, by its name, and of each task, by its path."""
         frames = sys._current_frames()
-        return {
+        return task_stacks(self.zombies) | {
             thread.name: "".join(traceback.format_stack(frames[ident]))
             for ident, thread in list(self.zombies.items())
             if ident in frames and isinstance(thread, threading.Thread)
@@ -169,7 +205,7 @@ class ThreadRuntime:
     def zombie_frames(self) -> dict[int, tuple[str, Stack]]:
         """Return the name of each thread that was given up, and where it is now: outermost call first."""
         frames = sys._current_frames()
-        return {
+        return task_frames(self.zombies) | {
             ident: (thread.name, where_is(frames[ident]))
             for ident, thread in list(self.zombies.items())
             if ident in frames and isinstance(thread, threading.Thread)
@@ -188,7 +224,10 @@ class ThreadRuntime:
         """End all threads, then run what is left in their queues. A zombie is left behind (daemon)."""
         if self._closed:
             return
-        self._closed = True
+        with self._lock:
+            self._closed = True
+        if self._own_loop is not None:
+            self._own_loop.close()
         pools = self._all_pools()
         threads = [thread for pool in pools for thread in pool.threads()]
         for pool in pools:

@@ -68,15 +68,17 @@ class ActorFenced(ActorDead):
 
 
 class ActorEnding(SupervisionError, RuntimeError):
-    """The actor is ending and cannot start children any more: it could not see them through.
+    """The actor is ending and cannot begin anything any more: it could not see it through.
 
     Attributes:
         actor: its name.
+        what: what it tried to begin.
     """
 
-    def __init__(self, actor: str) -> None:
+    def __init__(self, actor: str, what: str = "start children") -> None:
         self.actor = actor
-        super().__init__(f"actor {actor!r} is ending; it cannot start children any more")
+        self.what = what
+        super().__init__(f"actor {actor!r} is ending; it cannot {what} any more")
 
 
 class ActorCrashed(SupervisionError, RuntimeError):

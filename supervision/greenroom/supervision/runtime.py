@@ -74,6 +74,10 @@ class Runtime(Protocol):
         """Return a shared executor, or a new one for `Dispatcher.PINNED`; ``name`` names its thread."""
         ...
 
+    def loop(self) -> Any:
+        """Return the event loop of this runtime's own, for asyncio tasks; made when first needed."""
+        ...
+
     def thread_id(self) -> int:
         """Return a number that this thread has and no other that is alive. Simulated: one for each step."""
         ...

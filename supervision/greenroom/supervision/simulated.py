@@ -28,7 +28,7 @@ from greenroom.supervision._incarnation import Hang
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
 from greenroom.supervision._stepping import STEPS, Stepping
 from greenroom.supervision._steps import Ready, Step, TraceLine
-from greenroom.supervision._threads import Stack
+from greenroom.supervision._threads import Stack, task_frames, task_stacks
 from greenroom.supervision.errors import Deadlock, Restless
 from greenroom.supervision.faults import FaultInjector
 from greenroom.supervision.runtime import Dispatcher, Executor
@@ -87,6 +87,7 @@ class SimulatedRuntime(Stepping):
         self.pinned: dict[Pinned, None] = {}
         self._ids = itertools.count(1)
         self._shared = Shared(self)
+        self._loop: Any = None
 
     # -- the runtime's interface --------------------------------------------------------------------------
 
@@ -97,6 +98,13 @@ class SimulatedRuntime(Stepping):
         pinned = Pinned(self, name)
         self.pinned[pinned] = None
         return pinned
+
+    def loop(self) -> Any:
+        """Return the event loop of the simulation; made when first needed."""
+        from greenroom.supervision._simulated_loop import SimulatedLoop  # noqa: PLC0415 - it needs asyncio
+
+        self._loop = self._loop or SimulatedLoop(self)
+        return self._loop
 
     def next_id(self) -> int:
         """Return 1, 2, 3 ..."""
@@ -131,8 +139,10 @@ class SimulatedRuntime(Stepping):
         Raises:
             Deadlock: it never will be.
         """
-        from greenroom.supervision._asyncio import alternate  # noqa: PLC0415 - only who awaits needs it
+        from greenroom.supervision._asyncio import alternate, arrival, running  # noqa: PLC0415 - who awaits needs it
 
+        if self._loop is not None and running() is self._loop:
+            return (yield from arrival(future))
         self._refuse_in_step("an await")
         if not (yield from alternate(self.step, future.done)):
             raise Deadlock(future.asked, self._who_hangs())
@@ -150,11 +160,12 @@ class SimulatedRuntime(Stepping):
 
     def zombie_stacks(self) -> dict[str, str]:
         """Return where each step that was given up hangs, by the actor's path."""
-        return {path: stack for ident, (path, stack) in self._hung.items() if ident in self.zombies}
+        hung = {path: stack for ident, (path, stack) in self._hung.items() if ident in self.zombies}
+        return hung | task_stacks(self.zombies)
 
     def zombie_frames(self) -> dict[int, tuple[str, Stack]]:
         """Return for each step that was given up the actor's path, and where it hangs: outermost call first."""
-        return {
+        return task_frames(self.zombies) | {
             ident: (path, self._frames[ident])
             for ident, (path, _) in self._hung.items()
             if ident in self.zombies
@@ -170,6 +181,8 @@ class SimulatedRuntime(Stepping):
 
     def close(self) -> None:
         """Run what is left over, but no timers."""
+        if self._loop is not None:
+            self._loop.finish()
         for _ in range(STEPS):
             if not self.step(self._now_ns):
                 break

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.supervision import _checks
 from greenroom.supervision._backoff import LONGEST_NS, SECOND_NS, Backoff
@@ -16,6 +16,9 @@ from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 LONGEST_ID: Final = 200
 """Characters of a child's id, and of a registered name."""
@@ -135,7 +138,8 @@ class ChildSpec:
 
     Attributes:
         id: its name among its siblings.
-        start: an `Actor` class; anything else is refused when its supervisor is given the spec.
+        start: an `Actor` class, or a coroutine function, which is run as an asyncio task; anything else is refused
+            when its supervisor is given the spec.
         args: positional arguments of ``start``; not printed.
         kwargs: keyword arguments of ``start``; copied, not printed.
         restart: when it is replaced.
@@ -150,6 +154,7 @@ class ChildSpec:
         record_messages: whether the flight recorder notes the types of its messages, too.
         register: a name to find it by, system-wide (`ActorSystem.whereis`), from before its start is acknowledged until
             it is gone for good; its start fails with `AlreadyRegistered` if another actor has that name.
+        loop: of a task only: the event loop that runs it; None takes the system's.
     """
 
     id: str
@@ -167,6 +172,7 @@ class ChildSpec:
     liveness: Liveness | None = None
     record_messages: bool = False
     register: str | None = None
+    loop: "AbstractEventLoop | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _checks.text("ChildSpec.id", self.id, most=LONGEST_ID)
@@ -187,6 +193,8 @@ class ChildSpec:
         _checks.boolean("ChildSpec.record_messages", self.record_messages)
         if self.register is not None:
             _checks.text("ChildSpec.register", self.register, most=LONGEST_ID)
+        if self.loop is not None:
+            _checks.event_loop("ChildSpec.loop", self.loop)
         if self.significant and self.restart is Restart.PERMANENT:
             raise BadSpec(
                 "ChildSpec.significant",
