@@ -1,6 +1,7 @@
 """What is written down about one processor: counts and states, kept apart from the actors that may crash."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from greenroom.actors._host import Host
@@ -108,16 +109,28 @@ class ProcessorBook:
         if self.left:
             self.seal()
 
+    def note_context(self, context: str) -> str:
+        """Write down what the processor has been told, unless all of it is closed by now; return what it knew before."""
+        with self._lock:
+            before, self.context = self.context, context if self._instances else ""
+        return before
+
     def install(self, instance: Instance, executor: Executor) -> int:
-        """Let frames through an instance; return the epoch's number. On its worker's thread."""
-        assert self.host is not None
+        """Let frames through an instance; return the epoch's number. On its worker's thread.
+
+        A worker that was given up and comes back finds its successor's instance in place, and changes nothing.
+        """
         with self._gate:
+            newest = 0 if self._installed is None else self._installed.incarnation
+            if self.host is None or newest > instance.incarnation:
+                return 0
             self._installed = instance
             return self.host.install(instance.processor, executor)
 
     def retire(self, instance: Instance, *, given_up: bool = False) -> None:
         """Let no frame through an instance any more, if it is the one that they go through; it is about to be closed."""
-        assert self.host is not None
+        if self.host is None:
+            return  # sealed: a factory that was given up has come back after all, and its processor is to be closed
         with self._gate:
             if self._installed is not instance:
                 return
@@ -165,7 +178,9 @@ class ProcessorBook:
         spec = self._spec
         if self._sealed is not None or spec is None:
             assert self._sealed is not None
-            return self._sealed
+            return replace(
+                self._sealed, opened=self.opened, closed=self.closed
+            )  # one more may have come back late
         return ProcessorSnapshot(
             name=self.name,
             spec=spec.name,

@@ -151,3 +151,9 @@ class ContextRule:
         if wanted.credentials == told and not again:
             return ()
         return (PushCredentials(credentials=wanted.credentials),)
+
+
+def shown(context: Context) -> str:
+    """Return whose audio a processor hears as records show it: ``room/participant/sid``, or nothing."""
+    info = context.stream_info
+    return "" if info is None else f"{info.room_name}/{info.participant_identity}/{info.publication_sid}"

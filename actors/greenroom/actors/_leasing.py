@@ -77,3 +77,8 @@ class Idle:
 
 class HungError(TimeoutError):
     """A call of a processor took longer than its ``hang_ns``, and was given up."""
+
+
+def holder_name(ref: ActorRef[Any]) -> str:
+    """Return what events call a holder."""
+    return ref.path.partition("/rooms/")[2] or ref.name

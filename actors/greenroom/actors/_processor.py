@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, assert_never, cast
 
 from greenroom.actors._books import ProcessorBook
-from greenroom.actors._context import Call, ContextRule
+from greenroom.actors._context import Call, ContextRule, shown
 from greenroom.actors._desired import Granted
 from greenroom.actors._env import Env
 from greenroom.actors._host import host_for
@@ -25,11 +25,12 @@ from greenroom.actors._leasing import (
     Release,
     Transfer,
     Want,
+    holder_name,
 )
 from greenroom.actors._recovering import Recovering
 from greenroom.actors._recovery import Rebuild, Recovery, Rest
 from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
-from greenroom.actors.context import NO_CONTEXT, Context
+from greenroom.actors.context import Context
 from greenroom.actors.errors import LeaseOver
 from greenroom.actors.processors import Placement, ProcessorSpec, Reason
 from greenroom.actors.snapshots import EventKind, ProcessorState
@@ -49,9 +50,14 @@ from greenroom.supervision import (
     LeaseEnded,
     LeaseRefused,
     Ledger,
+    MailboxSpec,
     Monitor,
+    OnRestart,
     SupervisionError,
 )
+
+_OWN_INSTANCE = MailboxSpec(on_restart=OnRestart.DROP)
+"""What a worker was asked and told was meant for its own instance, not for the next."""
 
 
 class ProcessorActor(Recovering):
@@ -69,6 +75,7 @@ class ProcessorActor(Recovering):
         self._epoch = 0
         self._recovery = Recovery(spec)
         self._between_workers = False
+        self._telling: Future[Any] | None = None
 
     def on_start(self) -> None:
         """Have the worker started; leases are granted meanwhile."""
@@ -89,6 +96,7 @@ class ProcessorActor(Recovering):
             self._host,
             self._book,
             name="worker",
+            mailbox=_OWN_INSTANCE,
             dispatcher=Dispatcher.PINNED if self._spec.placement is Placement.THREAD else Dispatcher.BLOCKING,
             shutdown_ns=self._spec.close_ns,
             start_ns=self._spec.build_ns,
@@ -98,7 +106,7 @@ class ProcessorActor(Recovering):
         """Grant, end and transfer leases; hear of faults."""
         match message:
             case Acquire():
-                return self._grant(message)
+                self._answer(self._grant(message), streaming=message.context.stream_info is not None)
             case Release():
                 self._release(message)
             case Transfer():
@@ -159,7 +167,7 @@ class ProcessorActor(Recovering):
             raise
         self._book.leases_granted += 1
         self._rule.want(lease_id, wanted.context)
-        self._say(EventKind.LEASE_GRANTED, lease=lease_id, holder=_name(wanted.holder))
+        self._say(EventKind.LEASE_GRANTED, lease=lease_id, holder=holder_name(wanted.holder))
         self._carry_out(decisions)
         return Granted(
             lease_id=lease_id,
@@ -168,6 +176,14 @@ class ProcessorActor(Recovering):
             name=self._book.name,
             host=self._host,
         )
+
+    def _answer(self, granted: Granted, *, streaming: bool) -> None:
+        """Hand a lease out; for frames, when the processor knows whose they are, or has failed to hear it."""
+        reply = self.defer_reply()
+        if streaming and self._telling is not None and not self._telling.done():
+            self.when(self._telling, lambda _: reply.try_set(granted))
+        else:
+            reply.try_set(granted)
 
     def _release(self, given: Release) -> None:
         lease = self._ledger.find(given.lease_id)
@@ -214,10 +230,11 @@ class ProcessorActor(Recovering):
             return
         calls = self._planned()
         if calls:
-            self._hurry(self._worker.ask(Apply(calls=calls), block=False), self._spec.close_ns, self._applied)
+            self._telling = self._worker.ask(Apply(calls=calls), block=False)
+            self._hurry(self._telling, self._spec.close_ns, self._applied)
 
     def _planned(self) -> tuple[Call, ...]:
-        self._book.wanted = _shown(self._rule.effective)
+        self._book.wanted = shown(self._rule.effective)
         calls = self._rule.plan()
         for call in calls:
             self._rule.applied(call)
@@ -246,8 +263,7 @@ class ProcessorActor(Recovering):
         self._note_context(told)
 
     def _note_context(self, told: Context) -> None:
-        before = self._book.context
-        self._book.context = _shown(told)
+        before = self._book.note_context(shown(told))
         if self._book.context:
             self._say(EventKind.CONTEXT_APPLIED, context=self._book.context)
         elif before:
@@ -285,8 +301,7 @@ class ProcessorActor(Recovering):
     def _begun(self, answer: Future[Any], told: Context) -> None:
         first = self._book.state is ProcessorState.BUILDING
         self._epoch, self._book.hung = answer.outcome(), False
-        if told != NO_CONTEXT:
-            self._note_context(told)
+        self._note_context(told)
         if self._book.state is ProcessorState.CLOSING:
             return
         self._book.state = ProcessorState.READY
@@ -360,11 +375,10 @@ class ProcessorActor(Recovering):
 
     def _close(self) -> None:
         """The last lease has ended: let what is inside come out, then close the processor, then end."""
-        if self._book.state is ProcessorState.CLOSING:
+        before, self._book.state = self._book.state, ProcessorState.CLOSING
+        if before is ProcessorState.CLOSING:
             return
-        up = self._book.state is ProcessorState.READY
-        self._book.state = ProcessorState.CLOSING
-        if not up:
+        if before is not ProcessorState.READY:
             self._host.suspend(Reason.DEGRADED)
         me = self.actor_ref
         self._host.quiesce(lambda: _send(me, Idle()))
@@ -388,12 +402,3 @@ def _left(env: Env, book: ProcessorBook) -> None:
     env.leaving.pop(book, None)
     book.left = True
     book.seal()
-
-
-def _shown(context: Context) -> str:
-    info = context.stream_info
-    return "" if info is None else f"{info.room_name}/{info.participant_identity}/{info.publication_sid}"
-
-
-def _name(ref: ActorRef[Any]) -> str:
-    return ref.path.partition("/rooms/")[2] or ref.name

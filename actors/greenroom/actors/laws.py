@@ -1,13 +1,22 @@
-"""The laws of a session, checked on its record: the verdicts of a run, the same for demo, tests and simulator."""
+"""The laws of a session, written once: the verdicts of a run are the same for demo, tests and simulator.
 
-from collections import defaultdict
+`check` judges the record of a session that is over. `EventLaws` judges what is told while it runs, and is what `check`
+asks about events. `at_rest` looks at the actors themselves, in a simulation, when nothing is on its way.
+"""
+
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from greenroom.actors._eventlaws import NUMBER, EventLaws
+from greenroom.actors._restlaws import at_rest, expected_context
 from greenroom.actors.report import SessionReport, Verdict
-from greenroom.actors.snapshots import EventKind, ProcessorSnapshot, ProcessorState, StreamSnapshot
+from greenroom.actors.snapshots import ProcessorSnapshot, ProcessorState, StreamSnapshot
+
+__all__ = ["LAWS", "EventLaws", "at_rest", "check", "expected_context"]
 
 Findings = Iterable[str]
+LEASES: Final = NUMBER["leases"]
+RESTARTS: Final = NUMBER["restarts"]
 
 
 def check(report: SessionReport) -> tuple[Verdict, ...]:
@@ -38,21 +47,20 @@ def _closed_once(report: SessionReport) -> Findings:
 
 
 def _leases_balance(report: SessionReport) -> Findings:
-    granted: dict[tuple[str, object], int] = defaultdict(int)
-    for event in () if report.events_forgotten else report.events:
-        if event.kind is EventKind.LEASE_GRANTED:
-            granted[event.subject, event.details["lease"]] += 1
-        elif event.kind is EventKind.LEASE_ENDED:
-            granted[event.subject, event.details["lease"]] -= 1
     for processor in _processors(report):
         if processor.leases:
             yield f"{processor.name} has {processor.leases} leases and nobody to hold them"
         elif processor.leases_granted != processor.leases_ended:
             yield f"{processor.name} granted {processor.leases_granted} leases, {processor.leases_ended} ended"
-    for (subject, lease), balance in granted.items():
-        if balance:
-            how = "never ended" if balance > 0 else "ended more often than it was granted"
-            yield f"lease {lease} of {subject} {how}"
+    if not report.events_forgotten:
+        laws, found = _judged(report)
+        yield from (text for law, text in found if law == LEASES)
+        yield from laws.never_ended()
+
+
+def _judged(report: SessionReport) -> tuple[EventLaws, list[tuple[int, str]]]:
+    laws = EventLaws(report.intensities.get)
+    return laws, [finding for event in report.events for finding in laws.judge(event)]
 
 
 def _context_right(report: SessionReport) -> Findings:
@@ -82,18 +90,7 @@ def _asks_answered(report: SessionReport) -> Findings:
 
 
 def _restarts_within_budget(report: SessionReport) -> Findings:
-    since: dict[str, list[int]] = defaultdict(list)
-    for event in report.events:
-        name = event.subject.removeprefix("processor:")
-        if event.kind is EventKind.PROCESSOR_RECOVERED:
-            continue
-        if event.kind is EventKind.PROCESSOR_DEGRADED:
-            since[name].clear()
-        elif event.kind is EventKind.PROCESSOR_RESTARTED and name in report.intensities:
-            limit, period_ns = report.intensities[name]
-            since[name] = [at for at in since[name] if event.at_ns - at <= period_ns] + [event.at_ns]
-            if len(since[name]) > limit:
-                yield f"{name} was restarted {len(since[name])} times within {period_ns / 1e9:g} s, not {limit}"
+    return (text for law, text in _judged(report)[1] if law == RESTARTS)
 
 
 def _nothing_left(report: SessionReport) -> Findings:

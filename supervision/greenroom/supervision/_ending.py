@@ -146,14 +146,15 @@ class Ending(Place):
                 return False
             self.epoch += 1
             thread, self.thread = self.thread, 0
-            now.fenced = True
+            again, now.fenced = now.fenced, True
             if thread:
                 self.zombies.setdefault(thread, self.name)
                 if self.given_up is None:
                     self.given_up = {}
                 self.given_up[thread] = (now, now.actor)
                 self.system.hung[thread] = (self.path, now.number)
-            idle = None if thread or now.cleaned else now.actor
+            # A second fence finds no thread inside, because the first has taken it: it may still be there.
+            idle = None if thread or again or now.cleaned else now.actor
             asking = now.asking
             if asking is not None and is_stop(asking):
                 now.note_stop(asking)

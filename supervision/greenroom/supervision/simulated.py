@@ -171,6 +171,11 @@ class SimulatedRuntime(Stepping):
             if ident in self.zombies
         }
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is left to do before time goes on: what is on its way has arrived."""
+        return not self.ready and not (self._timers and self._timers[0][0] <= self._now_ns)
+
     def live_timers(self) -> int:
         """Return how many timers are still due."""
         return sum(handle.callback is not None for _, _, handle in self._timers)

@@ -1,0 +1,178 @@
+"""What must be true of a session's actors whenever nothing is on its way between them: for simulations, which know when.
+
+It reads the actors' own books from outside, and works out what they should say from what rooms, tracks and streams want;
+so that a mistake in the books does not hide itself.
+"""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final
+
+from greenroom.actors._books import ProcessorBook
+from greenroom.actors._context import shown
+from greenroom.actors._desired import StreamState, TrackState
+from greenroom.actors._env import Env
+from greenroom.actors._holds import HoldsActor
+from greenroom.actors._lanes import QueuedLane
+from greenroom.actors._room import RoomActor
+from greenroom.actors._stream import StreamActor
+from greenroom.actors.context import NO_CONTEXT, Context
+from greenroom.actors.snapshots import ProcessorState
+from greenroom.supervision import ActorRef, Lease
+
+LEASES: Final = 2
+CONTEXT: Final = 3
+FRAMES: Final = 4
+Finding = tuple[int, str]
+
+
+def at_rest(
+    env: Env,
+    *,
+    transferred: Collection[tuple[str, int]] = (),
+    busy: Callable[[str], bool] = bool,
+) -> Iterator[Finding]:
+    """Yield the number of each law that does not hold, and how.
+
+    Args:
+        env: the session's records.
+        transferred: leases that people have handed over to streams: processor and number.
+        busy: whether a call of a processor is under way; what it has been told is not known then.
+    """
+    moving = any(room is not None and room._moves for room in _rooms(env))
+    for book in list(env.processors.values()):
+        actor = None if book.actor is None else _running(book.actor)
+        if actor is None:
+            continue
+        leases = actor._ledger.leases()
+        yield from _counts_agree(book, len(leases))
+        for lease in leases:
+            yield from _has_holder(env, book, lease, transferred)
+        if not moving and book.state is ProcessorState.READY and not busy(book.name):
+            yield from _knows(book, expected_context(env, book.name, leases))
+    if not moving:
+        for track, stream in _streams(env):
+            yield from _stream_holds(track, stream)
+            yield from _frames_are_somewhere(track, stream, busy)
+
+
+def expected_context(env: Env, name: str, leases: Collection[Lease]) -> Context | None:
+    """Return what a processor with these leases should know: what the newest says that is in a room; None: not settled."""
+    if _coming(leases):
+        return None
+    wanted: dict[tuple[Any, int], Context] = {}
+    for track, stream in _streams(env):
+        for granted in () if stream.pipeline is None else stream.pipeline.granted:
+            if granted.name == name:
+                wanted[stream.actor, granted.lease_id] = track.context
+    for lease in sorted(leases, key=lambda lease: lease.lease_id, reverse=True):
+        context = wanted.get((lease.holder, lease.lease_id), NO_CONTEXT)
+        if context.stream_info is not None and context.stream_info.complete:
+            return context
+    return NO_CONTEXT
+
+
+def _coming(leases: Collection[Lease]) -> bool:
+    """Whether a stream that is about to open has a lease: it says what it wants when it has them all."""
+    holders: list[Any] = [lease.holder for lease in leases]
+    return any(holder.state_name == "starting" for holder in holders)
+
+
+def _running(ref: ActorRef[Any]) -> Any:
+    """Return the object behind a ref, if it is handling messages."""
+    return ref._cell.actor if ref.is_running() else None
+
+
+def _rooms(env: Env) -> Iterator[RoomActor | None]:
+    return (None if room.actor is None else _running(room.actor) for room in env.rooms.copy().values())
+
+
+def _streams(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
+    for room in env.rooms.copy().values():
+        for track in room.tracks.copy().values():
+            for stream in track.streams.copy().values():
+                yield track, stream
+
+
+def _counts_agree(book: ProcessorBook, live: int) -> Iterator[Finding]:
+    if book.leases != live:
+        yield LEASES, f"{book.name} says that it has {book.leases} leases, and has {live}"
+    if book.leases_granted - book.leases_ended != live:
+        told = f"granted {book.leases_granted}, ended {book.leases_ended}"
+        yield LEASES, f"{book.name} has {live} leases; {told}"
+
+
+def _has_holder(
+    env: Env, book: ProcessorBook, lease: Lease, transferred: Collection[tuple[str, int]]
+) -> Iterator[Finding]:
+    holder: Any = lease.holder
+    which = f"lease {lease.lease_id} of {book.name}"
+    if holder.incarnation != lease.incarnation or holder.state_name in ("ended", "down"):
+        yield LEASES, f"{which} is held by an incarnation of {holder.path} that is over"
+        return
+    actor = _running(holder)
+    known: list[Any] = []
+    if isinstance(actor, StreamActor):
+        if (book.name, lease.lease_id) in transferred or actor._state.moving:
+            return
+        known = [] if actor._pipeline is None else actor._pipeline.granted
+        if actor._pipeline is None and actor._waiting:
+            return
+    elif isinstance(actor, HoldsActor):
+        known = list(env.holds)
+    elif isinstance(actor, RoomActor):
+        if actor._moves:
+            return
+        known = [granted for kept in actor._held.values() for granted in kept]
+        lends = any(stream.moving for _, stream in _streams(env))
+        if lends:
+            return
+    else:
+        return
+    if not any(each.name == book.name and each.lease_id == lease.lease_id for each in known):
+        yield LEASES, f"{which} is held by {holder.path}, which does not know of it"
+
+
+def _knows(book: ProcessorBook, expected: Context | None) -> Iterator[Finding]:
+    if expected is None:
+        return
+    should = shown(expected)
+    if book.wanted != should:
+        yield CONTEXT, f"{book.name} wants to be told {book.wanted!r}; it should be {should!r}"
+    elif book.context != should:
+        yield CONTEXT, f"{book.name} was told {book.context!r}, and should know {should!r}"
+
+
+def _stream_holds(track: TrackState, stream: StreamState) -> Iterator[Finding]:
+    """Every step of a running stream's pipeline is leased by it."""
+    actor = None if stream.actor is None else _running(stream.actor)
+    if stream.pipeline is None or actor is None or stream.moving or actor._ending:
+        return
+    for granted in stream.pipeline.granted:
+        processor = _running(granted.processor)
+        if processor is None:
+            continue
+        lease = processor._ledger.find(granted.lease_id)
+        if lease is None or lease.holder != stream.actor:
+            path = f"{track.path}/stream:{stream.name}"
+            yield LEASES, f"{path} goes through {granted.name} without a lease on it"
+
+
+def _frames_are_somewhere(
+    track: TrackState, stream: StreamState, busy: Callable[[str], bool]
+) -> Iterator[Finding]:
+    """What is counted as inside a stream lies in one of its lanes, or in its output."""
+    pipeline = stream.pipeline
+    if pipeline is None or stream.actor is None or stream.actor.incarnation > 1:
+        return  # what a pipeline before the present one has inside is on its way out
+    if stream.moving or any(busy(granted.name) for granted in pipeline.granted):
+        return
+    inside = len(stream.output._frames)
+    for lane in pipeline.lanes:
+        if not isinstance(lane, QueuedLane):
+            return
+        behind = sum(frame is not None for frame in lane.behind)
+        noted = sum(frame is not None for _, frame in lane.notes)
+        inside += len(lane.waiting) + len(lane.outbox) + behind + noted + (lane.running is not None)
+    if inside != stream.meter.in_flight:
+        path = f"{track.path}/stream:{stream.name}"
+        yield FRAMES, f"{path} says that {stream.meter.in_flight} frames are inside; {inside} are"
