@@ -96,6 +96,12 @@ class Env:
             if not oldest.settled and len(self.past_processors) < 2 * PAST_RECORDS:
                 self.past_processors.append(oldest)
 
+    def forget_lanes(self, book: ProcessorBook) -> None:
+        """Nothing is left in the lanes of a processor that is gone."""
+        self.leaving.pop(book, None)
+        book.left = True
+        book.seal()
+
     def remember_stream(self, stream: StreamState, path: str) -> None:
         """Keep the record of one that is gone; forget the oldest, unless frames of it are still inside."""
         self.past_streams.append(stream.past(path))

@@ -150,7 +150,7 @@ class ProcessorActor(Recovering):
         self._host.suspend(Reason.DEGRADED)
         # What is still in its lanes goes out as the watch looks at them, until nothing is left.
         self._env.leaving[self._book] = None
-        self._host.quiesce(partial(_left, self._env, self._book))
+        self._host.quiesce(partial(self._env.forget_lanes, self._book))
         if self._env.processors.pop(self._book.name, None) is not None:
             self._env.remember_processor(self._book)
 
@@ -396,9 +396,3 @@ def _send(ref: ActorRef[Any], message: Any) -> None:
         ref.send(message)
     except SupervisionError:
         return  # from a thread that was given up: what it says does not count
-
-
-def _left(env: Env, book: ProcessorBook) -> None:
-    env.leaving.pop(book, None)
-    book.left = True
-    book.seal()

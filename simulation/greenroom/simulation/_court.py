@@ -47,6 +47,7 @@ class Court:
     def __init__(self, stage: "Stage", extra: Sequence[Law] = (), only: Iterable[int] | None = None) -> None:
         self._stage = stage
         self._only = None if only is None else frozenset(only)
+        self._excused: set[int] = set()
         self._extra = tuple(extra)
         self._at_step = [law for law in self._extra if law.when == "step"]
         self._at_rest = [law for law in self._extra if law.when == "rest"]
@@ -57,9 +58,14 @@ class Court:
         self.adjourned = False
         self.rests = 0
 
+    def excuse(self, *laws: int) -> None:
+        """Judge these no more, because a fault was such that they cannot hold."""
+        self._excused.update(laws)
+
     def find(self, law: int, detail: str) -> None:
         """A built-in law does not hold. The first finding counts."""
-        if self.broken is None and not self.adjourned and (self._only is None or law in self._only):
+        wanted = law not in self._excused and (self._only is None or law in self._only)
+        if self.broken is None and not self.adjourned and wanted:
             self.broken = LawBroken(law, TITLES[law], detail)
 
     def find_own(self, law: Law, detail: str) -> None:

@@ -176,21 +176,21 @@ def run(
         on_stage(stage)
     play = story_of(story) if isinstance(story, Scenario) else story
     error: BaseException | None = None
-    with _no_garbage_collected(), LogWatch(stage.court).attached():
-        loop = SimulatedLoop(runtime)
+    loop = SimulatedLoop(runtime)
+    with (
+        _no_garbage_collected(),
+        LogWatch(stage.court).attached(),
+        asyncio.Runner(loop_factory=lambda: loop) as runner,
+    ):
         try:
-            with asyncio.Runner(loop_factory=lambda: loop) as runner:
-                try:
-                    runner.run(_perform(stage, play))
-                except Exception as raised:  # noqa: BLE001 - whatever it is, it is what came of the run
-                    error = raised
-                failure, error = _verdict(stage, setting, error)
-                steps, virtual_ns, choices = runtime.steps, runtime.now_ns(), tuple(runtime.choices)
-                if failure is not None:
-                    runner.run(_abandon(stage, loop))
-                loop.closing = True
-        finally:
-            loop.closing = True
+            runner.run(_perform(stage, play))
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it is what came of the run
+            error = raised
+        failure, error = _verdict(stage, setting, error)
+        steps, virtual_ns, choices = runtime.steps, runtime.now_ns(), tuple(runtime.choices)
+        if failure is not None:
+            runner.run(_abandon(stage, loop))
+        loop.closing = True
     return Outcome(
         seed=seed,
         failure=failure,

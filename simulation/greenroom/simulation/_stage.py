@@ -32,6 +32,7 @@ from greenroom.supervision.simulated import SimulatedRuntime
 MS: Final = 1_000_000
 TOKEN_MARK: Final = "sekrit-"  # noqa: S105 - what tokens of a simulation begin with, so that one that is shown is found
 URL: Final = "wss://simulated"
+CLOSED: Final = 1
 CONTEXT: Final = 3
 LEFTOVERS: Final = 7
 SECRETS: Final = 8
@@ -84,8 +85,10 @@ class Stage:
     # -- its life ---------------------------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Start the session, and judge it from now on."""
+        """Start the session, without faults; from now on they happen, and it is judged."""
+        active, self.injector.active = self.injector.active, False
         await self.session.__aenter__()
+        self.injector.active = active
         env = self.session.record()
 
         def budget(name: str) -> tuple[int, int] | None:
@@ -167,6 +170,10 @@ class Stage:
         for sink in self.sinks:
             if not sink.ends:
                 self.court.find(LEFTOVERS, f"the sink of stream {sink.name} was never told its end")
+        if any(fired.kind.endswith("never_returns") for fired in self.injector.fired):
+            self.court.excuse(
+                LEFTOVERS, CLOSED
+            )  # what never returns is left, and what it was to close is open
         self.court.judge_report(self.report)
         return self.report
 
