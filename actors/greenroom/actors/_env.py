@@ -1,5 +1,6 @@
 """What the actors of one session share beside messages: clock, journal, and the records that people look at."""
 
+import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -51,6 +52,7 @@ class Env:
         resolve: Callable[[str], ProcessorSpec] | None,
     ) -> None:
         self.name = name
+        self.pid = os.getpid()
         self.runtime = runtime
         self.fast = fast
         self.pacer = Pacer(runtime, fast=fast, frame_ns=frame_ns)

@@ -4,6 +4,7 @@ Nothing in here blocks the event loop: what a method asks of an actor it awaits.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
@@ -294,6 +295,11 @@ class Session:
         """
         if self._env is None or "rooms" not in self._refs:
             raise SessionClosed("the session has not been entered: async with Session() as session")
+        if self._env.pid != os.getpid():
+            raise SessionClosed(
+                f"session {self.name!r} belongs to process {self._env.pid}, and its threads are there; "
+                "a process that was forked opens a session of its own"
+            )
         if self._closing is not None:
             raise SessionClosed(f"session {self.name!r} is closed")
         if self._env.closing:

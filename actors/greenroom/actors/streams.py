@@ -1,7 +1,7 @@
 """What people hold of a stream, of a processor, of media time. Made by a session's other handles."""
 
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -69,6 +69,23 @@ class Stream(AsyncIterator[Frame]):
             raise
         except Exception as error:
             raise self._failed(error) from error
+
+    def serve(self, wake: Callable[[], None]) -> None:
+        """Read it by `take` instead of iterating: ``wake()`` is called, on any thread, when there is something again."""
+        self._state.output.serve(wake)
+
+    def take(self) -> Frame | None:
+        """Return the next frame; None if there is none now, and then what `serve` was given is called once. Never blocks.
+
+        For one thread at a time, and never together with an iteration.
+        """
+        taken = self._state.output.take()
+        return taken if isinstance(taken, Frame) else None
+
+    @property
+    def in_flight(self) -> int:
+        """How many frames are inside: in lanes, or waiting for who reads."""
+        return self._state.meter.in_flight
 
     async def aclose(self) -> None:
         """End the stream now; what is inside is dropped and counted. Idempotent."""

@@ -1,4 +1,4 @@
-"""Ways to hear a room, written as an application writes them."""
+"""Two ways to hear a room: upstream's own and greenroom's, written as an application writes them."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -9,6 +9,9 @@ from typing import Any
 from livekit import rtc
 from tests.livekit.server.roomkit import PATIENCE_S, Probe, Reader, token, until
 from tests.livekit.server.serverkit import Server
+
+from greenroom.actors import Session
+from greenroom.adapters.livekit import AudioStream, attach
 
 
 class Ear:
@@ -82,3 +85,35 @@ async def theirs(server: Server, room: str) -> AsyncGenerator[Theirs]:
         yield ear
     finally:
         await ear.close()
+
+
+class Ours(Ear):
+    """The same with greenroom."""
+
+    def open(self, track: rtc.Track) -> AudioStream:
+        """Open greenroom's stream, with a factory of processors."""
+        return AudioStream(track, processors=self.build)
+
+
+@asynccontextmanager
+async def ours(server: Server, room: str, session: Session) -> AsyncGenerator[Ours]:
+    """Listen to a room greenroom's way."""
+    ear = Ours()
+    attach(session, ear.room)
+    await ear.room.connect(server.url, token("ours", room))
+    try:
+        yield ear
+    finally:
+        await ear.close()
+
+
+@asynccontextmanager
+async def both(server: Server, room: str) -> AsyncGenerator[tuple[Theirs, Ours]]:
+    """Listen to a room both ways at once; greenroom's session must be in order at the end."""
+    async with Session() as session:
+        async with theirs(server, room) as one, ours(server, room, session) as other:
+            yield one, other
+        report = await session.close()
+    assert all(verdict.held for verdict in report.verdicts), report.verdicts
+    assert all(probe.closed == 1 for probe in other.probes), [probe.closed for probe in other.probes]
+    assert not any(probe.after_close for probe in other.probes)

@@ -55,14 +55,30 @@ class Peer:
         await self.room.connect(url, token)
         return {"identity": self.room.local_participant.identity}
 
-    async def publish(self, hz: int = 0, file: str = "", name: str = "mic") -> dict[str, Any]:
-        """Publish a tone or a file as the microphone."""
+    async def publish(
+        self, hz: int = 0, file: str = "", name: str = "mic", early_hz: int = 0
+    ) -> dict[str, Any]:
+        """Publish a tone or a file as the microphone; ``early_hz`` was recorded before the connection."""
         source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200)
         track = rtc.LocalAudioTrack.create_audio_track(name, source)
-        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=bool(early_hz)
+        )
         self.published = await self.room.local_participant.publish_track(track, options)
         self.feeding = asyncio.create_task(self._feed(source, speech(file) if file else tones(hz)))
+        if early_hz:
+            await self._send_early(early_hz, self.published.sid)
         return {"sid": self.published.sid}
+
+    async def _send_early(self, hz: int, sid: str) -> None:
+        """Send a second of a tone as clients send what was said before they were connected."""
+        writer = await self.room.local_participant.stream_bytes(
+            "early",
+            topic="lk.agent.pre-connect-audio-buffer",
+            attributes={"trackId": sid, "sampleRate": str(RATE_HZ), "channels": "1"},
+        )
+        await writer.write(tone(hz, frames=RATE_HZ).tobytes())
+        await writer.aclose()
 
     async def _feed(
         self, source: rtc.AudioSource, blocks: AsyncIterator[np.ndarray[Any, np.dtype[np.int16]]]

@@ -112,6 +112,7 @@ class Probe(rtc.FrameProcessor[rtc.AudioFrame]):
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
         self.voices: Counter[int | None] = Counter()
+        self.rates: set[int] = set()
         self.closed = 0
         self.after_close = 0
         self.on = True
@@ -145,7 +146,8 @@ class Probe(rtc.FrameProcessor[rtc.AudioFrame]):
     def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         self.after_close += bool(self.closed)
         samples = np.frombuffer(frame.data, np.int16)
-        self.voices[loudest(samples)[0]] += 1
+        self.voices[loudest(samples, frame.sample_rate)[0]] += 1
+        self.rates.add(frame.sample_rate)
         quieter = (samples * GAIN).astype(np.int16)
         return rtc.AudioFrame(
             quieter.tobytes(), frame.sample_rate, frame.num_channels, frame.samples_per_channel
@@ -153,6 +155,10 @@ class Probe(rtc.FrameProcessor[rtc.AudioFrame]):
 
     def _close(self) -> None:
         self.closed += 1
+
+    async def hears_of(self, count: int) -> None:
+        """Wait until it was told so many things."""
+        await until(lambda: len(self.told) >= count, f"told {count} things")
 
     @property
     def kinds(self) -> list[str]:

@@ -18,20 +18,22 @@ AUDIBLE: Final = 300
 """Below this amplitude a frame counts as silent; a codec's ringing stays under it."""
 
 
-def tone(hz: int, *, frames: int, first: int = 0, amplitude: int = AMPLITUDE) -> npt.NDArray[np.int16]:
+def tone(
+    hz: int, *, frames: int, first: int = 0, amplitude: int = AMPLITUDE, rate_hz: int = RATE_HZ
+) -> npt.NDArray[np.int16]:
     """Return mono samples of a sine; ``first`` is the number of its first sample, for a seamless sequel."""
-    t = np.arange(first, first + frames) / RATE_HZ
+    t = np.arange(first, first + frames) / rate_hz
     return (amplitude * np.sin(2 * np.pi * hz * t)).astype(np.int16)
 
 
-def level(samples: npt.NDArray[np.int16], hz: int) -> float:
-    """Return the amplitude of the sine of ``hz`` in mono ``samples`` of 48 kHz."""
-    t = np.arange(len(samples)) / RATE_HZ
+def level(samples: npt.NDArray[np.int16], hz: int, rate_hz: int = RATE_HZ) -> float:
+    """Return the amplitude of the sine of ``hz`` in mono ``samples``."""
+    t = np.arange(len(samples)) / rate_hz
     return float(2 * abs(np.mean(samples * np.exp(-2j * np.pi * hz * t))))
 
 
-def loudest(samples: npt.NDArray[np.int16]) -> tuple[int | None, float]:
+def loudest(samples: npt.NDArray[np.int16], rate_hz: int = RATE_HZ) -> tuple[int | None, float]:
     """Return which of `TONES_HZ` is the loudest, and its amplitude; None for silence."""
-    levels = {hz: level(samples, hz) for hz in TONES_HZ}
+    levels = {hz: level(samples, hz, rate_hz) for hz in TONES_HZ}
     hz = max(levels, key=lambda each: levels[each])
     return (hz, levels[hz]) if levels[hz] >= AUDIBLE else (None, levels[hz])

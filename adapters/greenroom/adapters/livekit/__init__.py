@@ -20,6 +20,7 @@ from greenroom.adapters.livekit._hosting import hosted
 from greenroom.adapters.livekit._lobby import close_default_session, default_session
 from greenroom.adapters.livekit._registry import attach
 from greenroom.adapters.livekit._stream import AudioStream
+from greenroom.adapters.livekit._supervised import SupervisedProcessor, SupervisedSnapshot, supervised
 
 __all__ = [
     "AlreadyAttached",
@@ -32,10 +33,13 @@ __all__ = [
     "ProcessorOver",
     "SdkMissing",
     "SdkUnsupported",
+    "SupervisedProcessor",
+    "SupervisedSnapshot",
     "WrongLoop",
     "attach",
     "close_default_session",
     "connect",
     "default_session",
     "hosted",
+    "supervised",
 ]
