@@ -246,7 +246,9 @@ class Actor(pykka.Actor):
 
     def respawn(self, child: ActorRef[Any]) -> None:
         """Start the next incarnation of a child that has ended and was not forgotten."""
-        self._own()
+        cell = self._cell
+        if cell.zombies:
+            cell.refuse_zombies()
         child._cell.start()
 
     def forget(self, child: ActorRef[Any]) -> None:
@@ -255,7 +257,9 @@ class Actor(pykka.Actor):
 
     def stop_later(self, child: ActorRef[Any], cause: Cause | None = None) -> None:
         """Ask a child to stop within its budget; `on_child` hears of its end."""
-        self._own()
+        cell = self._cell
+        if cell.zombies:
+            cell.refuse_zombies()
         child._cell.request_stop(cause or SHUTDOWN)
 
     def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:

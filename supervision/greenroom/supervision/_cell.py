@@ -98,7 +98,11 @@ class Cell(Ending):
     def _rests(self, me: int) -> bool:
         """Give the mailbox free, unless something has come in meanwhile; under the lock."""
         self.thread = 0
-        if self.give_free():
+        # As `give_free`, without its call.
+        if not self.children and not self.control:  # nothing is called until the next line: a finalizer might put
+            self.control = None
+        self.idle.release()
+        if (self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False):
             self.thread = me
             return False
         return True
@@ -253,7 +257,8 @@ class Cell(Ending):
                 return
             self.state = RUNNING
             life.started_ns = self.system.runtime.now_ns()
-            life.cancel_start_timer()
+            if life.start_timer is not None:
+                life.cancel_start_timer()
             if self.retry is not None:
                 self.control_lane().append((Cell._retry, life, None))
         if self.record is not None:

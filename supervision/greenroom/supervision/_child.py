@@ -29,21 +29,17 @@ _TEMPORARY: Final = Restart.TEMPORARY
 class Child:
     """A child's spec, and what it is doing."""
 
-    __slots__ = ("attempt", "backoff", "fresh", "restarts", "spec", "status")
+    __slots__ = ("attempt", "backoff", "fresh", "id", "restarts", "spec", "status")
 
     def __init__(self, spec: ChildSpec, status: ChildStatus) -> None:
         self.spec: ChildSpec = spec
+        self.id: Final = spec.id
         self.status = status
         self.attempt = PARKED
         self.fresh = status is STARTING
         """Whether its very first start is under way: should that fail, nothing of it is kept."""
         self.restarts = 0
         self.backoff = BackoffState(spec.backoff) if spec.backoff else None
-
-    @property
-    def id(self) -> str:
-        """Its name among its siblings."""
-        return self.spec.id
 
     @property
     def is_temporary(self) -> bool:

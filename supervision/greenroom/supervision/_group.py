@@ -110,7 +110,7 @@ class Group:
 
     def _park(self) -> None:
         for member in self._members.values():
-            if member.status is STOPPED or member.is_timed:
+            if member.status is STOPPED or (member.attempt is TIMED and member.is_timed):
                 member.restarting(PARKED)
 
     def _wait(self) -> Decisions:

@@ -78,6 +78,7 @@ class Keeper:
         self._up = False
         self._actor = actor
         self._runtime = actor.runtime
+        self._system = actor._cell.system
         self._kept: dict[str, _Kept] = {}
         self._rearranged = False
         self.family = Family(actor.path, flags)
@@ -202,7 +203,9 @@ class Keeper:
         booted = name == self._booting
         match signal:
             case ChildStarted(extra=extra):
-                self._perform(self.family.started(name, self._runtime.now_ns()))
+                decisions = self.family.started(name, self._runtime.now_ns())
+                if decisions:
+                    self._perform(decisions)
                 if kept.starting:
                     kept.has_started(StartedChild(ref=signal.child, extra=extra))
             case ChildIgnored():
@@ -243,10 +246,11 @@ class Keeper:
             self._report(context, signal, cause)
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
-        kept.is_over()
+        if kept.stopping:
+            kept.is_over()
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
-        if not self._actor._cell.system.observers:
+        if not self._system.observers:
             return
         self._emit(
             SupervisorReport(
@@ -285,7 +289,7 @@ class Keeper:
         known = self.family.get(child)
         kept = self._kept.get(child)
         if kept is not None:
-            if known.status is ChildStatus.RESTARTING and kept.timer is None:
+            if self._system.observers and known.status is ChildStatus.RESTARTING and kept.timer is None:
                 self._say_restarting(child, 0)
             kept.timer = None
             self._actor.respawn(kept.ref)
@@ -345,7 +349,7 @@ class Keeper:
         self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))
 
     def _say_restarting(self, child: str, delay_ns: int) -> None:
-        if not self._actor._cell.system.observers:
+        if not self._system.observers:
             return
         count = self.family.restarts_in_window(self._actor.runtime.now_ns())
         self._emit(
@@ -353,7 +357,7 @@ class Keeper:
         )
 
     def _emit(self, event: ChildRestarting | IntensityExceeded | SupervisorReport) -> None:
-        self._actor._cell.system.emit(event)
+        self._system.emit(event)
 
 
 def _answered(reply: Future[Any]) -> Future[Any]:

@@ -172,7 +172,7 @@ class Mailbox:
         return (self.since_ns, False) if user else None
 
     def control_lane(self) -> deque[Any]:
-        """Return the control lane; it is there only while there is something in it. Under the lock."""
+        """Return the control lane; it is there while there is something in it, or children are. Under the lock."""
         if self.control is None:
             lane: deque[Any] = deque()  # a finalizer may run in this call, and be first
             if self.control is None:

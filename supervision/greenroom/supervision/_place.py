@@ -136,8 +136,8 @@ class Place(Mailbox):
 
     def give_free(self) -> bool:
         """Let go of the mailbox; true if something has come in meanwhile, and it is held again. Under the lock."""
-        # Nothing may be called between these two lines: a finalizer might put something in.
-        if not self.control:
+        # A parent keeps its empty lane: its children will soon have something to say.
+        if not self.children and not self.control:  # nothing is called until the next line: a finalizer might put
             self.control = None
         self.idle.release()
         return bool(self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False)
@@ -148,7 +148,7 @@ class Place(Mailbox):
         Raises:
             ChildRunning: there is one.
         """
-        if self.incarnation and self.state == DOWN:
+        if self.user and self.incarnation and self.state == DOWN:
             sweep(self)
         with self.lock:
             if self.terminated:
@@ -165,10 +165,14 @@ class Place(Mailbox):
 
     def note(self, kind: FlightKind, detail: str = "", incarnation: int | None = None) -> None:
         """Have the flight recorder note that something has happened, to the present incarnation by default."""
-        size = self.system.recorder
+        system = self.system
+        size = system.recorder
         if size:
             number = self.incarnation if incarnation is None else incarnation
-            self.kept_record().add(size, self.system.runtime.now_ns(), number, kind, detail)
+            record = self.record
+            if record is None:
+                record = self.kept_record()
+            record.add(size, system.runtime.now_ns(), number, kind, detail)
 
     def note_failure(self, error: str, incarnation: int) -> None:
         """Note an end that nobody wanted, by the name of a type."""
@@ -194,10 +198,12 @@ class Place(Mailbox):
             self.terminate()
 
     def known_to_be_down(self) -> None:
-        """Note that the parent has heard of the end: it may start the next incarnation, or let go of this."""
-        with self.lock:
-            if self.state == ENDED:
-                self.state = DOWN
+        """Note that the parent has heard of the end: it may start the next incarnation, or let go of this.
+
+        Without the lock, because only the parent, which calls this, does anything to who has ended.
+        """
+        if self.state == ENDED:
+            self.state = DOWN
 
     def adopt(self, child: "Place") -> None:
         """Take ``child`` in and start it.
