@@ -4,7 +4,8 @@
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
 from collections import Counter
-from typing import Any
+from contextlib import suppress
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,23 +15,28 @@ from tests.sweeping import count
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._future import Future
 from greenroom.supervision._ref import ActorRef
-from greenroom.supervision._restart import Shutdown
+from greenroom.supervision._restart import Normal, Shutdown
 from greenroom.supervision._system import ActorSystem
-from greenroom.supervision.errors import SupervisionError
+from greenroom.supervision.errors import AlreadyRegistered, SupervisionError
 from greenroom.supervision.events import ActorEnded, ActorStarted, DeadLetter
 from greenroom.supervision.runtime import Dispatcher
-from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
+from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down, Exit
 from greenroom.supervision.simulated import SimulatedRuntime
-from greenroom.supervision.spec import MailboxSpec, Overflow
+from greenroom.supervision.spec import MailboxSpec, OnCrash, OnRestart, Overflow
 
 pytestmark = pytest.mark.sweep
 
 MS = 1_000_000
 POLICIES = (
-    MailboxSpec(),
-    MailboxSpec(capacity=2, overflow=Overflow.DROP_OLDEST),
-    MailboxSpec(capacity=1, overflow=Overflow.FAIL),
+    MailboxSpec(on_crash=OnCrash.RETRY_ONCE),
+    MailboxSpec(capacity=2, overflow=Overflow.DROP_OLDEST, on_restart=OnRestart.DEAD_LETTERS),
+    MailboxSpec(capacity=1, overflow=Overflow.FAIL, on_crash=OnCrash.RETRY_ONCE),
+    MailboxSpec(on_restart=OnRestart.DEAD_LETTERS),
 )
+
+
+Half: TypeAlias = tuple[str, int]
+"""One end of a link: a path and an incarnation."""
 
 
 class World:
@@ -46,6 +52,8 @@ class World:
         self.expected: set[int] = set()
         self.notices: Counter[int] = Counter()
         self.taken_back: set[int] = set()
+        self.linked: set[frozenset[Half]] = set()
+        self.ends: dict[Half, Any] = {}
         self.inside: dict[str, int] = {}
         self.alive: set[str] = set()
         self.sent = 0
@@ -60,11 +68,46 @@ class World:
         elif isinstance(event, ActorStarted):
             self.alive.add(event.path)
         elif isinstance(event, ActorEnded):
+            self.ends[event.path, event.incarnation] = event.cause
             self.alive.discard(event.path)
             self.inside.pop(event.path, None)
             left = [path for path in (*self.alive, *self.inside) if path.startswith(event.path + "/")]
             if left:
                 self.broken.append(f"{left} outlived {event.path}")
+
+        for name in self.system.registered():
+            ref = self.system.whereis(name)
+            if ref is None or not ref.is_alive():
+                self.broken.append(f"{name} is the name of a dead one")
+
+    def unlink(self, one: Half, path: str) -> None:
+        """Hear that one took its links with ``path`` back."""
+        self.linked = {
+            pair
+            for pair in self.linked
+            if one not in pair or not any(half[0] == path for half in pair - {one})
+        }
+
+    def exit(self, one: Half, notice: Exit) -> None:
+        """Hear that one was told of an end."""
+        other = (notice.ref.path, notice.incarnation)
+        if self.ends.get(other, notice.cause) != notice.cause:
+            self.broken.append(f"{one} was told another cause than {other} had")
+        try:
+            self.linked.remove(frozenset((one, other)))
+        except KeyError:
+            self.broken.append(f"{one} was told of {other} without a link, or twice")
+
+    def check_links(self) -> None:
+        """At rest: whoever is linked with one that is over has been told, or is over too, if it can still do anything."""
+        cells = {ref.path: ref._cell for ref in self.refs}
+        for pair in self.linked:
+            for one in pair:
+                cell = cells[one[0]]
+                (other,) = pair - {one}
+                free = cell.incarnation == one[1] and cell.ref.is_running() and not cell.thread
+                if free and other in self.ends and (cell.actor.trap_exits or self.ends[other] != Normal()):
+                    self.broken.append(f"{one} has not heard of the end of {other}")
 
     def enter(self, path: str, incarnation: int) -> None:
         """Hear that an incarnation is being constructed."""
@@ -80,6 +123,7 @@ class Node(Actor):
         self.world = world
         self.temper = temper
         self.monitors: list[int] = []
+        self.me: Half = (self.path, self.incarnation)
         world.enter(self.path, self.incarnation)
 
     def on_start(self) -> Any:
@@ -133,6 +177,9 @@ class Node(Actor):
             if message.monitor in self.world.taken_back:
                 self.world.broken.append("a notice after demonitor")
             return None
+        if isinstance(message, Exit):
+            self.world.exit(self.me, message)
+            return None
         return self.play(message)
 
     def play(self, message: Any) -> Any:  # noqa: C901, PLR0912 - one case for each thing a program can do
@@ -142,12 +189,12 @@ class Node(Actor):
             case "spawn":
                 kinds = list(Dispatcher)
                 child = self.spawn(
-                    Node,
+                    Trapper if number % 4 == 1 else Node,
                     world,
                     number,
                     name=f"n{self.runtime.next_id()}",
                     dispatcher=kinds[number % 3],
-                    mailbox=POLICIES[number % 3],
+                    mailbox=POLICIES[number // 3 % 4],
                     shutdown_ns=(0, 4 * MS, 9 * MS)[number % 3],
                     start_ns=8 * MS,
                 )
@@ -175,6 +222,15 @@ class Node(Actor):
                 key = self.monitors.pop()
                 self.demonitor(key)
                 world.taken_back.add(key)
+            case "link":
+                self.share(world.refs[number % len(world.refs)])
+            case "unlink":
+                other = world.refs[number % len(world.refs)]
+                self.unlink(other)
+                world.unlink(self.me, other.path)
+            case "name":
+                with suppress(AlreadyRegistered):
+                    self.system.register(f"name {number % 4}", self.actor_ref)
             case "ask":
                 answer = world.refs[number % len(world.refs)].ask(number, block=False)
                 world.answers.append(answer)
@@ -182,6 +238,18 @@ class Node(Actor):
             case _:
                 pass
         return kind
+
+    def share(self, other: ActorRef[Any]) -> None:
+        """Link with another one, and note the link before anything can come of it."""
+        if other != self.actor_ref:
+            self.world.linked.add(frozenset((self.me, (other.path, other.incarnation))))
+        self.link(other)
+
+
+class Trapper(Node):
+    """One that is told of the ends of who it is linked with."""
+
+    trap_exits = True
 
 
 INSIDE = (
@@ -197,6 +265,10 @@ INSIDE = (
     "monitor",
     "monitor",
     "demonitor",
+    "link",
+    "link",
+    "unlink",
+    "name",
     "ask",
 )
 OUTSIDE = ("tell", "ask", "stop", "fence", "watch", "unwatch", "step", "advance", "root")
@@ -255,6 +327,9 @@ def play(seed: int, program: list[tuple[str, int, int]]) -> World:
         perform(world, "step", 0, 15)
     for kind, who, number in program:
         perform(world, kind, who, number)
+    if seed % 2:  # else it is closed in the middle of everything
+        world.runtime.run_until_idle()
+        world.check_links()
     world.system.close()
     world.runtime.run_until_idle()
     return world
@@ -273,6 +348,7 @@ def check(world: World) -> None:
     assert world.system.roots() == ()
     assert all(ref._cell.terminated for ref in world.refs)
     assert not any(ref._cell.children or ref._cell.user for ref in world.refs)
+    assert world.system.registered() == ()
     assert world.inside == {}
     assert world.alive == set()
     assert world.runtime.live_timers() == 0
