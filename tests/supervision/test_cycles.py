@@ -56,6 +56,16 @@ def asks(*refs: ActorRef[Any]) -> Callable[[Probe], Any]:
     return lambda _: refs[0].ask(asks(*refs[1:]), timeout=5)
 
 
+def until_waiting(count: int) -> None:
+    """Wait until so many handlers wait."""
+    pause = Event()
+    for _ in range(5000):
+        if cycles.waits() == count:
+            return
+        pause.wait(0.001)
+    raise AssertionError(f"{cycles.waits()} wait")
+
+
 def refused(action: Callable[[], Any]) -> tuple[str, ...]:
     """Return the circle that an ask is refused with, at however many actors' distance."""
     with pytest.raises((AskCycle, ActorCrashed)) as caught:
@@ -213,12 +223,7 @@ def test_an_answer_that_was_taken_over_is_no_part_of_a_circle(real: ActorSystem)
     assert held.wait(5)
     second = b.ask(back, block=False)
     assert asked.wait(5)
-    for _ in range(5000):
-        if cycles.waits() == 2:
-            break
-        held.clear()
-        held.wait(0.001)
-    assert cycles.waits() == 2
+    until_waiting(2)
     taken[0].set("from elsewhere")
     assert first.get(timeout=5) == "from elsewhere"
     assert second.get(timeout=5) == "after all"
@@ -258,17 +263,31 @@ def test_a_wait_that_is_over_is_no_part_of_a_circle(real: ActorSystem) -> None:
     assert a.ask(asks(b), timeout=5) == "b"
 
 
+def test_an_answer_that_has_come_is_no_part_of_a_circle(real: ActorSystem) -> None:
+    """Between its arrival and its taker's waking up nobody waits for anybody any more."""
+    a, b = some(real, "ab")
+    coming: Future[int] = Future(real.runtime, b._cell)
+    with cycles.Waiting(a._cell, coming):
+        back: Future[int] = Future(real.runtime, a._cell)
+        with pytest.raises(AskCycle), cycles.Waiting(b._cell, back):
+            pass
+        coming.set(1)
+        with cycles.Waiting(b._cell, back):
+            assert cycles.waits() == 2
+
+
 def test_one_that_was_given_up_is_no_part_of_a_circle(real: ActorSystem) -> None:
     """Its thread may wait on, but its next incarnation is free: who asks that is not refused."""
     (x,) = some(real, "x")
     parent = real.start(Probe, keep=True)
     b = parent.ask(lambda actor: actor.spawn(Probe, name="b", dispatcher=Dispatcher.PINNED), timeout=5)
-    waits, restarted = Event(), Event()
+    waits, fenced = Event(), Event()
 
     def slow(_: Probe) -> Any:
         waits.set()
-        restarted.wait(5)
-        return b.ask("to the next", timeout=5)
+        fenced.wait(5)
+        b.ask("to the next", timeout=5)
+        return b.ask("and again", timeout=5)
 
     first = b.ask(lambda _: x.ask(slow, timeout=5), block=False)
     assert waits.wait(5)
@@ -279,10 +298,11 @@ def test_one_that_was_given_up_is_no_part_of_a_circle(real: ActorSystem) -> None
         if parent.ask(lambda actor: len(actor.signals), timeout=5) == 2:
             break
     threads = list(real.runtime.zombies.values())
+    fenced.set()
+    until_waiting(2)  # the thread that was given up for x, and x for whoever comes next
     parent.ask(lambda actor: actor.respawn(b), timeout=5)
-    restarted.set()
     assert x.ask("done", timeout=5) == "done"
-    assert b.ask(lambda actor: actor.heard, timeout=5) == ["to the next"]
+    assert b.ask(lambda actor: actor.heard, timeout=5) == ["to the next", "and again"]
     for thread in threads:
         thread.join(5)
     parent.stop(timeout=5)

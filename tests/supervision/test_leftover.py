@@ -20,6 +20,7 @@ from greenroom.supervision import (
     Backoff,
     ChildSpec,
     Dispatcher,
+    Fenced,
     Future,
     MailboxSpec,
     OnCrash,
@@ -380,6 +381,18 @@ def test_a_first_try_that_hangs_is_not_tried_again(simulated: ActorSystem) -> No
     ref.ask("there")
     assert isinstance(answer.error(), ActorFenced)
     assert trips.tried == [1]
+
+
+def test_what_is_tried_again_stays_open_though_the_crash_was_cut_off(simulated: ActorSystem) -> None:
+    """A fence of the crashed incarnation, whose ``on_failure`` hangs, does not answer for it."""
+    hooks = {"on_failure": lambda _: simulated.runtime.hang()}
+    tree = Tree(
+        simulated, children=[ChildSpec(id="a", start=Probe, kwargs=hooks, mailbox=RETRY, shutdown_ns=5 * MS)]
+    )
+    trips = Trips(1)
+    assert tree.child("a").ask(trips) == "went through"
+    assert trips.tried == [1, 2]
+    assert isinstance(tree.cause("a"), Fenced)
 
 
 def test_a_message_whose_actor_is_not_restarted_is_not_tried_again(system: ActorSystem) -> None:

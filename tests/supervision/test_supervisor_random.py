@@ -20,6 +20,10 @@ from greenroom.supervision import (
     CountChildren,
     DeleteChild,
     Future,
+    MailboxSpec,
+    OnCrash,
+    OnRestart,
+    Overflow,
     Restart,
     RestartChild,
     Shutdown,
@@ -58,6 +62,10 @@ class World:
 
     def note(self, event: Any) -> None:
         """Check what can be checked while it happens."""
+        for name in self.system.registered():
+            named = self.system.whereis(name)
+            if named is None or not named.is_alive():
+                self.broken.append(f"{name} is the name of a dead one")
         if isinstance(event, ActorEnded):
             self.inside.pop(event.path, None)
             left = [path for path in self.inside if path.startswith(event.path + "/")]
@@ -126,6 +134,12 @@ BACKOFFS = (
     Backoff(initial_ns=3 * MS, max_ns=20 * MS),
     Backoff(initial_ns=MS, immediate_first=False),
 )
+MAILBOXES = (
+    MailboxSpec(),
+    MailboxSpec(on_crash=OnCrash.RETRY_ONCE),
+    MailboxSpec(on_restart=OnRestart.DROP, on_crash=OnCrash.RETRY_ONCE),
+    MailboxSpec(on_restart=OnRestart.DEAD_LETTERS, capacity=2, overflow=Overflow.DROP_NEWEST),
+)
 BUDGETS = (5 * MS, ShutdownBudget.BRUTAL, 1 * MS)
 
 
@@ -141,6 +155,8 @@ def spec_of(world: World, number: int, mode: AutoShutdown) -> ChildSpec:
         backoff=BACKOFFS[number // 3 % 4],
         shutdown_ns=BUDGETS[number // 5 % 3],
         start_ns=6 * MS,
+        register=f"name {number % 4}" if number % 3 == 0 else None,
+        mailbox=MAILBOXES[number // 4 % 4],
         significant=number % 7 == 0 and restart is not Restart.PERMANENT and mode is not AutoShutdown.NEVER,
     )
 
@@ -214,6 +230,7 @@ def test_a_hostile_user_breaks_nothing(
     errors = [answer.error() for answer in answers]
     assert all(error is None or isinstance(error, SupervisionError) for error in errors)
     assert world.inside == Counter()
+    assert world.system.registered() == ()
     assert world.runtime.live_timers() == 0
 
 
@@ -223,6 +240,7 @@ def check_at_rest(top: Any) -> None:
     for info in infos:
         if info.status == "running":
             assert info.ref.is_running()
+            assert info.spec.register is None or top._cell.system.whereis(info.spec.register) == info.ref
         else:
             assert info.status == "stopped"
             assert info.ref is None or (info.ref.is_alive() and not info.ref.is_running())

@@ -43,10 +43,7 @@ def link(cell: "Ending", life: Incarnation, other: "Ending") -> None:
             raise ActorEnding(cell.path)
         if life.links is None:
             life.links = {}
-        mine = life.links.setdefault(other, {})
-        if theirs in mine:
-            return
-        mine[theirs] = None
+        life.links.setdefault(other, {})[theirs] = None
     with other.lock:
         if cell.zombies:
             cell.refuse_zombies()
