@@ -375,7 +375,7 @@ def test_a_timer_of_an_actor_is_described_by_its_path() -> None:
     assert shown == [
         ("actor", "sleepy", "begin"),
         ("timer", "sleepy", "timer S.wake"),
-        ("actor", "sleepy", "continue OwnTimer._fire"),
+        ("actor", "sleepy", "continue S.wake"),
         ("actor", "sleepy", "stop Normal"),
     ]
     assert str(lines[1]).split() == ["2", "0.000000", "sleepy", "<-", "timer", lines[1].what.split()[1]]

@@ -157,6 +157,8 @@ def name_of(item: Any) -> str:
         return f"ask {name_of(item.message)}"
     if isinstance(item, str | int):
         return repr(item)
+    if isinstance(owner := getattr(item, "__self__", None), OwnTimer):
+        return name_of(owner.function)
     if type(item) is tuple and item:
         return name_of(item[0])
     return str(getattr(cast("object", item), "__qualname__", type(cast("object", item)).__name__))
@@ -165,7 +167,5 @@ def name_of(item: Any) -> str:
 def _timer(callback: Any) -> tuple[str, str]:
     function = callback.func if isinstance(callback, partial) else callback
     owner = getattr(function, "__self__", None)
-    if isinstance(owner, OwnTimer):
-        return owner.path, f"timer {name_of(owner.function)}"
     what = f"timer {name_of(function)}"
-    return (owner.path, what) if isinstance(owner, Mailbox) else ("timer", what)
+    return (owner.path, what) if isinstance(owner, Mailbox | OwnTimer) else ("timer", what)

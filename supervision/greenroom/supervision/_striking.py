@@ -66,6 +66,7 @@ def _asking(cell: Any, function: Callable[..., object]) -> Callable[..., object]
         return _around(cell, name_of(function), function, *args)
 
     asking.asks_injector = True  # type: ignore[attr-defined]
+    asking.__self__ = getattr(function, "__self__", None)  # type: ignore[attr-defined]  # a trace names it the same
     return asking
 
 

@@ -162,12 +162,21 @@ class FaultInjector:
         self._times: dict[int, int] = {}
 
     def exact(self) -> tuple[Fault, ...]:
-        """Return what has struck as faults at exact places: for a replay, or to leave some out."""
-        return tuple(
-            replace(each.fault, at=Place(path=_literal(each.path), what=_literal(each.what), nth=each.nth),
-                    per_million=ALWAYS, times=None)
+        """Return what has struck as faults at exact places: for a replay, or to leave some out.
+
+        Faults in handlers follow once more with no chance at all, because asking for them is part of a run: an actor
+        whose ``on_stop`` may be struck is not ended in passing, as an idle one is that has none.
+        """
+        struck = tuple(
+            replace(
+                each.fault,
+                at=Place(path=_literal(each.path), what=_literal(each.what), nth=each.nth),
+                per_million=ALWAYS,
+                times=None,
+            )
             for each in self.struck
-        )  # fmt: skip
+        )
+        return (*struck, *(replace(fault, per_million=0) for _, fault in self._in_handlers))
 
     def concerns(self, path: str) -> bool:
         """Whether a handler of that actor may be struck."""
