@@ -184,6 +184,17 @@ class Session:
             self._closing = asyncio.ensure_future(ending)
         return await asyncio.shield(self._closing)
 
+    @property
+    def system(self) -> ActorSystem:
+        """The system that its actors live in: for `ActorSystem.snapshot` and `serve_tree`.
+
+        Raises:
+            SessionClosed: the session has not been entered.
+        """
+        if self._system is None:
+            raise SessionClosed("the session has not been entered: async with Session() as session")
+        return self._system
+
     # -- what it offers ---------------------------------------------------------------------------------------
 
     @property

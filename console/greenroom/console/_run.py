@@ -30,6 +30,8 @@ from greenroom.console._tables import EndReport
 from greenroom.console._version import version
 from greenroom.console._words import SECOND_NS
 from greenroom.console._writing import HTML_NAME, write_reports
+from greenroom.supervision import get_logger
+from greenroom.supervision.treeserver import TreeUnavailable, serve_tree
 
 REFRESH_SECONDS: Final = 0.125
 PIPED_COLUMNS: Final = 120
@@ -45,6 +47,7 @@ class RunOptions:
         out: folder for audio and reports.
         json: print the report as JSON instead of tables.
         view: draw the live view if there is a terminal.
+        socket: let ``greenroom tree`` look at the actors meanwhile.
     """
 
     for_seconds: float | None = None
@@ -52,6 +55,7 @@ class RunOptions:
     out: str | None = None
     json: bool = False
     view: bool = True
+    socket: bool = True
     log_level: str = "error"
     log_json: bool = False
 
@@ -156,6 +160,8 @@ class Watch:
             nonlocal showing
             session.observe(partial(self.media.note, session))
             session.observe(self._news.append)  # a deque, because actors call it on their threads
+            if options.socket:
+                _serve(session, deployment.name)
             showing = asyncio.ensure_future(self._show(session))
 
         try:
@@ -184,6 +190,14 @@ class Watch:
     def _refresh(self, session: Session) -> None:
         news = [self._news.popleft() for _ in range(len(self._news))]
         self._screen.show(session.snapshot(), news, "stopping" if self._stopping else str(self._pace))
+
+
+def _serve(session: Session, name: str) -> None:
+    """Let people look at the tree until the session is closed; a run does not fail because they cannot."""
+    try:
+        serve_tree(session.system, name=name)
+    except TreeUnavailable as error:
+        get_logger().warning("tree.unavailable", path=error.path, reason=error.reason)
 
 
 def facts_of(deployment: Deployment, outcome: Outcome, *, pace: Pace, stopped_by: str) -> RunFacts:

@@ -25,6 +25,7 @@ exit codes: 0 all is well, 1 a law did not hold, 2 bad input, 70 a bug in greenr
 examples:
   greenroom run demo                     watch the demo in real time
   greenroom run demo --fast --out out    as fast as the machine goes; then open out/report.html
+  greenroom tree                         in another terminal: what its actors are doing
   greenroom init                         write a commented deployment to start from
 """
 
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", nargs="?", default="greenroom.toml", help="default: %(default)s"
     )
     init.add_argument("--force", action="store_true", help="replace the file if there is one")
+    _add_tree(commands)
     _add(commands, "schema", _schema, "print the JSON Schema of deployment files, for editors")
     _add(commands, "processors", _processors, "list the processors that deployments can name")
     return parser
@@ -99,12 +101,39 @@ def _add_run(commands: Any) -> None:
     )
     run.add_argument("--no-view", action="store_true", help="print a line per event instead of the live view")
     run.add_argument(
+        "--no-socket", action="store_true", help="do not let `greenroom tree` look at the actors meanwhile"
+    )
+    run.add_argument(
         "--log-level",
         choices=LEVELS,
         help="default: error, because the view shows the events; with json info, because nothing else does",
     )
     run.add_argument(
         "--log-format", choices=("console", "json"), default="console", help="on stderr; default: %(default)s"
+    )
+
+
+def _add_tree(commands: Any) -> None:
+    tree = _add(commands, "tree", _tree, "show what the actors of a running deployment are doing")
+    tree.add_argument(
+        "which",
+        metavar="PID|NAME",
+        nargs="?",
+        help="which deployment of this user; needed where several run",
+    )
+    tree.add_argument("--json", action="store_true", help="print the snapshot as JSON, on one line")
+    tree.add_argument(
+        "--recorder",
+        action="store_true",
+        help="show the last things that happened to each, and who died last",
+    )
+    tree.add_argument("--stacks", action="store_true", help="show where threads hang that were given up")
+    tree.add_argument(
+        "--watch",
+        dest="watch_seconds",
+        metavar="SECONDS",
+        type=_positive,
+        help="show it anew every so often, until it ends or Ctrl-C",
     )
 
 
@@ -158,11 +187,27 @@ def _run(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             json=arguments.json,
             view=not arguments.no_view,
+            socket=not arguments.no_socket,
             log_level=arguments.log_level or ("info" if arguments.log_format == "json" else "error"),
             log_json=arguments.log_format == "json",
         ),
     )
     return OK if held else LAW_BROKEN
+
+
+def _tree(arguments: argparse.Namespace) -> int:
+    from greenroom.console._tree import TreeOptions, tree  # noqa: PLC0415
+
+    tree(
+        arguments.which,
+        TreeOptions(
+            json=arguments.json,
+            recorder=arguments.recorder,
+            stacks=arguments.stacks,
+            watch_seconds=arguments.watch_seconds,
+        ),
+    )
+    return OK
 
 
 def _check(arguments: argparse.Namespace) -> int:
