@@ -91,3 +91,13 @@ def test_the_flags_have_checked_limit_and_period(limit: int, period_ns: int) -> 
     """`SupervisorFlags` refuses these to users; here they are our bug."""
     with pytest.raises(AssertionError):
         Intensity(limit, period_ns)
+
+
+def test_a_limit_that_was_lowered_may_be_raised_again() -> None:
+    """What was counted before still counts then (found by the naive model)."""
+    intensity = Intensity(4, 100)
+    assert [intensity.admit(at_ns) for at_ns in range(4)] == [True] * 4
+    intensity.change(0, 100)
+    intensity.change(4, 100)
+    assert intensity.in_window(5) == 4
+    assert not intensity.admit(5)

@@ -87,6 +87,7 @@ from greenroom.supervision.spec import (
     Overflow,
     ShutdownBudget,
     Strategy,
+    SubtreeBudget,
     SupervisorFlags,
 )
 
@@ -176,6 +177,7 @@ __all__ = [
     "StartedChild",
     "StopChild",
     "Strategy",
+    "SubtreeBudget",
     "SupervisionError",
     "Supervisor",
     "SupervisorFlags",

@@ -69,11 +69,26 @@ class GiveUp:
 
 
 @dataclass(frozen=True, slots=True)
+class OverBudget:
+    """This child is not restarted, because a subtree's budget has none left: its owner is to give up.
+
+    Attributes:
+        child: which.
+        owner: path of the supervisor that declared it.
+        first: whether it is exceeded by this; else its owner has heard of it.
+    """
+
+    child: str
+    owner: str
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ShutDown:
     """This significant child has ended, and nothing is left to do: stop all, then yourself."""
 
     child: str
 
 
-Decision: TypeAlias = Start | StartAfter | CancelStart | Stop | Forget | GiveUp | ShutDown
+Decision: TypeAlias = Start | StartAfter | CancelStart | Stop | Forget | GiveUp | OverBudget | ShutDown
 Decisions: TypeAlias = tuple[Decision, ...]

@@ -4,12 +4,13 @@ from greenroom.supervision._actor import Actor
 from greenroom.supervision._decisions import ChildStatus
 from greenroom.supervision._keeper import Keeper
 from greenroom.supervision._program import class_of
+from greenroom.supervision._subtree import shared_over
 from greenroom.supervision.snapshot import ChildFacts
 
 
 def facts_of(keeper: Keeper, name: str, now_ns: int) -> ChildFacts:
     """Return what is known about a child: what its restarts count against, and whether it waits for one."""
-    budgets = keeper.family.budgets(now_ns)
+    budgets = keeper.family.budgets(now_ns) + shared_over(keeper.cell, now_ns)
     known, due_ns = keeper.family.known(name), keeper.due_ns(name)
     if known is None:
         return ChildFacts(budgets=budgets)

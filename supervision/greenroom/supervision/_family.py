@@ -2,7 +2,8 @@
 
 Laws:
     - a child that ended is started again if its restart type says so and the intensity admits it; each attempt
-      counts, failed ones included; past the intensity the supervisor gives up;
+      counts, failed ones included; past the intensity the supervisor gives up; if a budget that the subtree shares
+      has none left it is not started, and that budget's owner gives up;
     - a child is started by a decision that is carried out once; a failed restart is tried again by another
       event, never in a loop, so the supervisor answers meanwhile;
     - one_for_all and rest_for_one replace several children in one attempt (`Group`). One that ends during it
@@ -14,7 +15,7 @@ Laws:
     - the limit on children counts all that are kept, those being restarted included.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from greenroom.supervision._child import PARKED, TIMED, UNDER_WAY, Child
 from greenroom.supervision._decisions import (
@@ -28,6 +29,7 @@ from greenroom.supervision._decisions import (
     Decisions,
     Forget,
     GiveUp,
+    OverBudget,
     ShutDown,
     Start,
     StartAfter,
@@ -36,6 +38,7 @@ from greenroom.supervision._decisions import (
 from greenroom.supervision._group import Group, Phase
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._restart import Cause, should_restart
+from greenroom.supervision._sharing import Refusal, SharedBudget, spend
 from greenroom.supervision.errors import (
     AlreadyPresent,
     AlreadyStarted,
@@ -51,6 +54,7 @@ from greenroom.supervision.spec import (
     AutoShutdown,
     ChildSpec,
     Strategy,
+    SubtreeBudget,
     SupervisorFlags,
     check_children,
     check_significance,
@@ -60,10 +64,22 @@ _UP = (STARTING, RUNNING, RESTARTING)
 
 
 class Family:
-    """All children of one supervisor, in start order."""
+    """All children of one supervisor, in start order.
 
-    def __init__(self, name: str, flags: SupervisorFlags) -> None:
+    Args:
+        name: the supervisor's path.
+        flags: what it does.
+        spend: counts a restart in all budgets that hold for it, its own included, or says why not; by default there
+            is none but its own.
+    """
+
+    def __init__(
+        self, name: str, flags: SupervisorFlags, spend: Callable[[int], Refusal | None] | None = None
+    ) -> None:
         self.flags = flags
+        self.shared = None if flags.subtree is None else SharedBudget(name, flags.subtree)
+        """The budget that it declares for its subtree."""
+        self._spend = self._spend_own if spend is None else spend
         self._name = name
         self._children: dict[str, Child] = {}
         self._intensity = Intensity(flags.intensity, flags.period_ns)
@@ -205,6 +221,7 @@ class Family:
             raise BadSpec("children", count, f"at most {flags.max_children} (SupervisorFlags.max_children)")
         self.flags = flags
         self._intensity.change(flags.intensity, flags.period_ns)
+        self._share(flags.subtree)
         if flags.strategy is dynamic:
             for name, spec in checked.items():
                 self._children[name].respec(spec)
@@ -273,6 +290,11 @@ class Family:
             child.status = STOPPED
             self._group = None
             return (GiveUp(child.id),)
+        refusal = self._spend(now_ns)
+        if refusal is not None:
+            child.status = STOPPED
+            self._group = None
+            return (OverBudget(child.id, refusal.budget.owner, refusal.first),)
         child.restarts += 1
         delay_ns = 0 if child.backoff is None else child.backoff.next(dice)
         if self.flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
@@ -282,6 +304,17 @@ class Family:
             return (StartAfter(child.id, delay_ns),)
         child.restarting(UNDER_WAY)
         return (Start(child.id),)
+
+    def _spend_own(self, now_ns: int) -> Refusal | None:
+        return spend(() if self.shared is None else (self.shared,), now_ns)
+
+    def _share(self, spec: SubtreeBudget | None) -> None:
+        if spec is None:
+            self.shared = None
+        elif self.shared is None:
+            self.shared = SharedBudget(self._name, spec)
+        else:
+            self.shared.change(spec)
 
     def _again_together(self, child: Child, delay_ns: int) -> Decisions:
         child.restarting(PARKED)

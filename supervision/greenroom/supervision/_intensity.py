@@ -44,7 +44,8 @@ class Intensity:
         assert period_ns >= 1, period_ns
         self._limit = limit
         self._period_ns = period_ns
-        self._times_ns = deque(self._times_ns, maxlen=limit + 1)
+        # A limit that is lowered may be raised again: what it would have dropped still counts then.
+        self._times_ns = deque(self._times_ns, maxlen=max(limit + 1, self._times_ns.maxlen or 0))
 
     def in_window(self, now_ns: int) -> int:
         """Count the restarts within the last period; saturates at ``limit + 1``. Changes nothing."""

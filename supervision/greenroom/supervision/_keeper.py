@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias, assert_never
 
 from greenroom.supervision import _checks
@@ -13,6 +14,7 @@ from greenroom.supervision._decisions import (
     Decisions,
     Forget,
     GiveUp,
+    OverBudget,
     ShutDown,
     Start,
     StartAfter,
@@ -26,6 +28,7 @@ from greenroom.supervision._program import program_of_spec
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._respec import budget_ns, check_update, respec, startable
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
+from greenroom.supervision._subtree import spend_for, tell_exceeded
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
 from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
@@ -81,8 +84,13 @@ class Keeper:
         self._system = actor._cell.system
         self._kept: dict[str, _Kept] = {}
         self._rearranged = False
-        self.family = Family(actor.path, flags)
+        self.family = Family(actor.path, flags, partial(spend_for, actor._cell))
         actor._cell.together = flags.strategy is Strategy.DYNAMIC
+
+    @property
+    def cell(self) -> Any:
+        """The supervisor's own place in the tree."""
+        return self._actor._cell
 
     def ref_of(self, child: str) -> ActorRef[Any] | None:
         """Return a child's ref, if it was started."""
@@ -280,6 +288,8 @@ class Keeper:
                     self._forget(child)
                 case GiveUp(child=child):
                     self._give_up(child, because)
+                case OverBudget(child=child, owner=owner, first=first):
+                    tell_exceeded(self._actor._cell, child, owner, first=first)
                 case ShutDown(child=child):
                     self._actor.end(Shutdown(f"significant child {child!r} has ended"))
                 case _:

@@ -80,6 +80,8 @@ class ActorSystem(ClosedByAwait):
         self._roots: dict[Cell, Future[Any]] = {}
         # Re-entrant, because a finalizer may start an actor, or lose a message, while this thread holds it.
         self._lock = new_recursive_lock()
+        self.budgets = new_lock()
+        """Held for a moment by who counts a restart in budgets that a subtree shares."""
         self._closed = False
         self._attached: dict[Callable[[], None], None] = {}
         self._crashes: Repeats[tuple[str, str]] = Repeats()

@@ -149,6 +149,23 @@ class IntensityExceeded:
     period_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetExceeded:
+    """The restarts of a subtree passed the budget of the supervisor at ``path``, which gives up.
+
+    Attributes:
+        path: whose budget.
+        child: path of the actor whose restart was one too many, and is not made.
+        intensity: restarts allowed.
+        period_ns: within this time.
+    """
+
+    path: str
+    child: str
+    intensity: int
+    period_ns: int
+
+
 class ReportContext(StrEnum):
     """What a child was doing when it ended in a way that nobody wanted."""
 
@@ -214,5 +231,6 @@ SystemEvent = (
     | PoisonMessage
     | ChildRestarting
     | IntensityExceeded
+    | BudgetExceeded
     | SupervisorReport
 )

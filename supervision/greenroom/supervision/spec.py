@@ -204,6 +204,25 @@ class ChildSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SubtreeBudget:
+    """Restarts that a supervisor and all supervisors below it, however deep, have together. Checked when made.
+
+    One that would exceed it is not made: the supervisor that declares it gives up, as past its own intensity.
+
+    Attributes:
+        intensity: restarts allowed within a period; 0 allows none.
+        period_ns: length of that period.
+    """
+
+    intensity: int
+    period_ns: int = 60 * SECOND_NS
+
+    def __post_init__(self) -> None:
+        _checks.integer("SubtreeBudget.intensity", self.intensity, least=0, most=MOST_RESTARTS)
+        _checks.integer("SubtreeBudget.period_ns", self.period_ns, least=1, most=LONGEST_NS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SupervisorFlags:
     """What a supervisor does when a child ends.
 
@@ -215,6 +234,7 @@ class SupervisorFlags:
         max_children: children it may have, those being restarted included.
         shared_args: of a dynamic supervisor only: positional arguments that come before each child's own; not
             printed.
+        subtree: a budget for the restarts that it and all supervisors below it make; None: each has its own alone.
     """
 
     strategy: Strategy = Strategy.ONE_FOR_ONE
@@ -223,6 +243,7 @@ class SupervisorFlags:
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER
     max_children: int = 100_000
     shared_args: tuple[Any, ...] = field(default=(), repr=False)
+    subtree: SubtreeBudget | None = None
 
     def __post_init__(self) -> None:
         _checks.member("SupervisorFlags.strategy", self.strategy, Strategy)
@@ -231,6 +252,8 @@ class SupervisorFlags:
         _checks.member("SupervisorFlags.auto_shutdown", self.auto_shutdown, AutoShutdown)
         _checks.integer("SupervisorFlags.max_children", self.max_children, least=1, most=MOST_CHILDREN)
         _checks.instance("SupervisorFlags.shared_args", self.shared_args, tuple)
+        if self.subtree is not None:
+            _checks.instance("SupervisorFlags.subtree", self.subtree, SubtreeBudget)
         if self.shared_args and self.strategy is not Strategy.DYNAMIC:
             raise BadSpec("SupervisorFlags.strategy", self.strategy, "dynamic where there are shared_args")
 
