@@ -79,6 +79,13 @@ class TaskCell(Cell):
             budget -= 1
             handler(self, life, item, epoch)
 
+    def _rests(self, me: int) -> bool:
+        self.thread = 0
+        if self.give_free():
+            self.thread = me
+            return False
+        return True
+
     def give_free(self) -> bool:
         """Let go of the mailbox, as every cell does; letters alone are no reason to hold it again."""
         if not self.control:
