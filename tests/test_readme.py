@@ -65,10 +65,37 @@ def test_the_file_example_cleans_a_file(tmp_path: Path) -> None:
     assert soundfile.info(tmp_path / "clean.wav").frames == soundfile.info(tmp_path / "guest-1.flac").frames
 
 
-def test_the_supervision_example_restarts(tmp_path: Path) -> None:
-    """The example's worker crashes and answers again, as its next incarnation."""
-    said = ran(str(ROOT / "examples/supervised_workers.py"), cwd=tmp_path)
-    assert "5 -> 20.0 from incarnation 2" in said
+def test_the_worker_pool_goes_on_without_the_job_that_crashes(tmp_path: Path) -> None:
+    """One job crashes its worker, which is there again for its next one; all other jobs are done."""
+    said = ran(str(ROOT / "examples/supervised_workers.py"), cwd=tmp_path).splitlines()
+    assert "worker-3: 100 / 0 crashed it with ZeroDivisionError" in said
+    assert "worker-3: 100 / 50 = 2" in said
+    assert len(said) == 9
+    assert said[-1] == "incarnations: [1, 1, 2, 1]"
+
+
+def test_the_poller_waits_longer_each_time(tmp_path: Path) -> None:
+    """Its supervisor backs off, 10, 20 and then 40 ms; the fifth incarnation polls on."""
+    said = ran(str(ROOT / "examples/poller.py"), cwd=tmp_path).splitlines()
+    assert said[:4] == [f"poller is restarted after {wait} ms" for wait in (10, 20, 40, 40)]
+    assert said[4:7] == [f"value {value}, by incarnation 5" for value in (5, 6, 7)]
+
+
+def test_the_echo_service_survives_a_connection_that_crashes(tmp_path: Path) -> None:
+    """The one connection is closed by its crash, the other one is served."""
+    said = ran(str(ROOT / "examples/echo_service.py"), cwd=tmp_path).splitlines()
+    assert said == ["the bad one hears: b''", "the good one hears: b'hello\\n'", "connections: 1"]
+
+
+@pytest.mark.parametrize("name", ["supervised_workers", "poller", "echo_service"])
+def test_examples_of_supervision_are_short_and_need_nothing_else(name: str) -> None:
+    """Under 60 lines, with the standard library and `greenroom.supervision` alone."""
+    text = (ROOT / f"examples/{name}.py").read_text("utf8")
+    assert len(text.splitlines()) < 60
+    modules = set(re.findall(r"^(?:from|import) ([\w.]+)", text, re.MULTILINE))
+    foreign = {each for each in modules if each.split(".")[0] not in sys.stdlib_module_names}
+    assert foreign
+    assert all(each.startswith("greenroom.supervision") for each in foreign)
 
 
 def test_the_processor_example_recovers(tmp_path: Path) -> None:
