@@ -10,9 +10,7 @@ from greenroom.supervision import (
     CountChildren,
     Restart,
     StartChild,
-    Strategy,
     Supervisor,
-    SupervisorFlags,
 )
 from greenroom.supervision.tasks import current
 
@@ -31,8 +29,7 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
 
 async def listen(connections: ActorRef[Supervisor]) -> None:
     """Accept connections, and hand each to the supervisor of connections."""
-    me = current()
-    me.start_later()  # it has started when the port is open
+    (me := current()).start_later()  # it has started when the port is open
 
     def accepted(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = "peer-{}:{}".format(*writer.get_extra_info("peername"))
@@ -47,7 +44,7 @@ async def listen(connections: ActorRef[Supervisor]) -> None:
 def main() -> None:
     """Serve two clients, one of which crashes its connection."""
     with ActorSystem() as system:
-        connections = system.start(Supervisor, SupervisorFlags(strategy=Strategy.DYNAMIC))
+        connections = system.start(Supervisor)
         root = system.start(Supervisor)
         address = root.ask(StartChild(spec=ChildSpec(id="listener", start=listen, args=(connections,)))).extra
         with socket.create_connection(address) as good, socket.create_connection(address) as bad:
