@@ -226,7 +226,12 @@ class Watchdog:
             signal.pthread_kill(ident, _SIGNAL)
             return
         error = look.runtime.blocking(what, frame=sys._current_frames().get(ident))
-        kind = type("BlockingInHandler", (BlockingInHandler,), {"__init__": lambda self: _as(self, error)})
+
+        def again(made: Any) -> None:
+            BlockingInHandler.__init__(made, error.actor, error.what, error.where)
+
+        # The interpreter makes the exception itself, without arguments: so it is given a class that knows them.
+        kind = type("BlockingInHandler", (BlockingInHandler,), {"__init__": again})
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(ident), ctypes.py_object(kind))
 
     def _interrupted(self, _number: int, frame: FrameType | None) -> None:
@@ -234,10 +239,6 @@ class Watchdog:
         look, what = self._found.pop(threading.get_ident(), (None, ""))
         if look is not None and here() is look.runtime and look.runtime.steps == look.step:
             raise look.runtime.blocking(what, frame=frame)
-
-
-def _as(made: Any, error: BlockingInHandler) -> None:
-    BlockingInHandler.__init__(made, error.actor, error.what, error.where)
 
 
 watchdog: Final = Watchdog()

@@ -99,7 +99,9 @@ class Cell(Ending):
         """Give the mailbox free, unless something has come in meanwhile; under the lock."""
         self.thread = 0
         # As `give_free`, without its call.
-        if not self.children and not self.control:  # nothing is called until the next line: a finalizer might put
+        if (
+            not self.children and not self.control
+        ):  # nothing is called until the next line: a finalizer might put
             self.control = None
         self.idle.release()
         if (self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False):

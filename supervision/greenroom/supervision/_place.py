@@ -137,7 +137,9 @@ class Place(Mailbox):
     def give_free(self) -> bool:
         """Let go of the mailbox; true if something has come in meanwhile, and it is held again. Under the lock."""
         # A parent keeps its empty lane: its children will soon have something to say.
-        if not self.children and not self.control:  # nothing is called until the next line: a finalizer might put
+        if (
+            not self.children and not self.control
+        ):  # nothing is called until the next line: a finalizer might put
             self.control = None
         self.idle.release()
         return bool(self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False)

@@ -63,7 +63,7 @@ class Stepping:
         self._due: Task | Handle | None = None
         self._depth = 0
         self._failure: BaseException | None = None
-        self._weak = weakref.ref(self)
+        self._weak: weakref.ref[Stepping] = weakref.ref(self)
 
     def now_ns(self) -> int:
         """Return virtual time."""

@@ -130,9 +130,9 @@ def _unpacked(packed: str) -> Any:
 
 def _checked(found: Any) -> dict[str, Any]:
     names = {each.name for each in fields(Token)}
-    if not isinstance(found, dict) or set(found) != names:
+    values = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    if set(values) != names:
         raise BadToken(f"it does not hold {', '.join(sorted(names))}")
-    values = cast("dict[str, Any]", found)
     for name in ("program", "schedule", "code"):
         if not isinstance(values[name], str):
             raise BadToken(f"its {name} is no text")
@@ -147,9 +147,12 @@ def _checked(found: Any) -> dict[str, Any]:
 
 
 def _numbers(name: str, given: Any) -> tuple[int, ...]:
-    if not isinstance(given, list) or any(type(each) is not int or each < 0 for each in given):
+    if not isinstance(given, list):
         raise BadToken(f"its {name} are no list of integers from 0")
-    return tuple(cast("list[int]", given))
+    numbers = cast("list[int]", given)
+    if any(type(each) is not int or each < 0 for each in numbers):
+        raise BadToken(f"its {name} are no list of integers from 0")
+    return tuple(numbers)
 
 
 def fingerprint(*modules: str, files: Iterable[Path] = ()) -> str:
