@@ -137,11 +137,14 @@ class Mailbox:
 
     def put_control(self, item: Any) -> bool:
         """Put a control item in; False if the actor is gone. Never waits for room, never fails."""
-        with self.lock:
+        self.lock.acquire()  # `with` would take twice as long
+        try:
             if self.terminated:
                 return False
             lane = self.control
             (self.control_lane() if lane is None else lane).append(item)
+        finally:
+            self.lock.release()
         if self.idle.acquire(False):
             if not self.user:
                 self.since_ns = self.system.runtime.now_ns()
