@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import MS, PATIENCE_S, Tree, flags, hanging, wait_until, worker
+from tests.supervision.supkit import MS, PATIENCE_S, Tree, fail, flags, hanging, wait_until, worker
 
 from greenroom.supervision import ActorSystem, Backoff, BadSpec, MailboxSpec, Overflow, StopChild
 from greenroom.supervision._flight import GRAVES
@@ -70,7 +70,7 @@ def test_a_stop_by_message_is_recorded(asked: bool, system: ActorSystem) -> None
     if asked:
         tree.child("child").stop(timeout=PATIENCE_S)
     else:
-        tree.child("child").tell(lambda actor: actor.stop())
+        tree.child("child").tell(Probe.stop)
     tree.until(child=2)
     assert kinds(entries(system, "top/child"))[:3] == [
         (1, "started", ""),
@@ -148,7 +148,7 @@ def test_the_dead_are_remembered_for_a_while(system: ActorSystem) -> None:
 def test_those_who_failed_are_not_pushed_out_by_those_who_did_not(simulated: ActorSystem) -> None:
     """Both are bounded; who crashed is what one looks for."""
     bad = simulated.start(Probe)
-    bad.tell(lambda _: 1 / 0)
+    bad.tell(fail)
     wait_until(simulated, lambda: not bad.is_alive())
     for _ in range(2 * GRAVES):
         simulated.start(Probe).stop()
@@ -158,7 +158,7 @@ def test_those_who_failed_are_not_pushed_out_by_those_who_did_not(simulated: Act
     assert dead[0].last_failure is not None
     for _ in range(2 * GRAVES):
         other = simulated.start(Probe)
-        other.tell(lambda _: 1 / 0)
+        other.tell(fail)
         wait_until(simulated, lambda one=other: not one.is_alive())
     assert len(simulated.snapshot().dead) == 2 * GRAVES
 

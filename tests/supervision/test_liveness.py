@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.supervision.supkit import MS, PATIENCE_S, Tree, flags, wait_until, worker
+from tests.supervision.supkit import MS, PATIENCE_S, Hook, Tree, flags, wait_until, worker
 
 from greenroom.supervision import (
     START_LATER,
@@ -48,14 +48,37 @@ def fence(**limits: int) -> Liveness:
     return Liveness(action=LivenessAction.FENCE, **limits)
 
 
-def spend(ns: int) -> Any:
+def spend(ns: int) -> Hook:
     """Return what keeps a handler busy for so long."""
-    return lambda actor: actor._cell.system.runtime.spend(ns)
+
+    def handler(actor: Probe) -> None:
+        actor._cell.system.runtime.spend(ns)
+
+    return handler
 
 
-def linger(ns: int) -> Any:
+def linger(ns: int) -> Hook:
     """The same, while others go on."""
-    return lambda actor: actor._cell.system.runtime.linger(ns)
+
+    def handler(actor: Probe) -> None:
+        actor._cell.system.runtime.linger(ns)
+
+    return handler
+
+
+def later(_: Any) -> Any:
+    """Acknowledge later."""
+    return START_LATER
+
+
+def incarnation(actor: Probe) -> int:
+    """Say which it is."""
+    return actor.incarnation
+
+
+def heard(actor: Probe) -> list[Any]:
+    """Say what it has heard."""
+    return actor.heard
 
 
 def hang(actor: Probe) -> None:
@@ -214,7 +237,7 @@ def test_an_old_inbox_restarts_its_actor(simulated: ActorSystem) -> None:
     tree = Tree(simulated, flags(), [worker("slow", liveness=restart(inbox_age_ns=10 * MS))])
     ref = tree.child("slow")
     first = ref.ask(linger(30 * MS), block=False)
-    second = ref.ask(lambda actor: actor.incarnation, block=False)
+    second = ref.ask(incarnation, block=False)
     assert second.get() == 2
     assert first.get() is None
     cause = tree.cause("slow")
@@ -414,8 +437,18 @@ def test_a_stamped_lane_is_a_deque_of_messages(steps: list[str]) -> None:
             getattr(plain, step)(number)
         assert len(lane) == len(plain)
         assert not plain or lane[0] == plain[0]
-        stamps = [stamp for _, stamp in deque.__iter__(lane)]
+        pairs: list[tuple[Any, int]] = list(deque[Any].__iter__(lane))
+        stamps = [stamp for _, stamp in pairs]
         assert stamps == sorted(stamps)
+
+
+def wait_for(gate: threading.Event) -> Hook:
+    """Return what hangs until the gate opens."""
+
+    def handler(_: Probe) -> None:
+        gate.wait(PATIENCE_S)
+
+    return handler
 
 
 # -- real threads -------------------------------------------------------------------------------------------------
@@ -432,7 +465,7 @@ def test_a_real_handler_that_hangs_is_found(
     spec = worker("stuck", liveness=rules, dispatcher=dispatcher, shutdown_ns=30 * MS)
     tree = Tree(real, flags(), [spec])
     try:
-        tree.child("stuck").tell(lambda _: gate.wait(PATIENCE_S) and None)
+        tree.child("stuck").tell(wait_for(gate))
         wait_until(real, lambda: tree.seen.of(ActorUnresponsive))
         if action is not LivenessAction.WARN:
             tree.until(stuck=2)
@@ -449,7 +482,7 @@ def test_a_real_inbox_that_is_too_old_is_found(real: ActorSystem) -> None:
     gate = threading.Event()
     tree = Tree(real, flags(), [worker("stuck", liveness=Liveness(inbox_age_ns=20 * MS))])
     try:
-        tree.child("stuck").tell(lambda _: gate.wait(PATIENCE_S) and None)
+        tree.child("stuck").tell(wait_for(gate))
         tree.child("stuck").tell("waits")
         wait_until(real, lambda: tree.seen.of(ActorUnresponsive))
     finally:
@@ -472,9 +505,9 @@ def test_a_watched_actor_on_real_threads_loses_nothing(real: ActorSystem) -> Non
         thread.start()
     for thread in threads:
         thread.join(PATIENCE_S)
-    heard = ref.ask(lambda actor: actor.heard, timeout=PATIENCE_S)
+    got = ref.ask(heard, timeout=PATIENCE_S)
     for sender in range(4):
-        assert [number for who, number in heard if who == sender] == list(range(500))
+        assert [number for who, number in got if who == sender] == list(range(500))
 
 
 # -- specs, logs and records ----------------------------------------------------------------------------------------
@@ -508,7 +541,8 @@ def test_a_child_takes_no_other_watch(field: str, value: Any) -> None:
 def test_an_update_cannot_begin_to_watch_a_child_that_was_started_without(system: ActorSystem) -> None:
     """It would need another cell; a budget that is there can be changed."""
     tree = Tree(system, flags(), [worker("plain"), worker("watched", liveness=WARN)])
-    for wanted in ({"liveness": OLD}, {"record_messages": True}):
+    refused: list[dict[str, Any]] = [{"liveness": OLD}, {"record_messages": True}]
+    for wanted in refused:
         with pytest.raises(BadSpec, match=f"ChildSpec.{next(iter(wanted))}.*delete it"):
             tree.ask(UpdateSupervisor(children=(worker("plain", **wanted),)))
     tree.ask(UpdateSupervisor(children=(worker("plain"), worker("watched", liveness=OLD))))
@@ -539,9 +573,7 @@ def test_what_takes_too_long_is_logged_and_recorded(
 def test_a_supervisor_that_starts_late_is_watched_from_its_acknowledgement(simulated: ActorSystem) -> None:
     """What it does before that is its start, which has a budget of its own."""
     seen = Recorder(simulated)
-    ref, started = simulated.launch(
-        Probe, kwargs={"on_start": lambda _: START_LATER}, name="late", liveness=WARN
-    )
+    ref, started = simulated.launch(Probe, kwargs={"on_start": later}, name="late", liveness=WARN)
     simulated.runtime.advance(MS)
     cell = ref._cell
     cell.put_continuation(cell.life, lambda: simulated.runtime.spend(50 * MS), ())

@@ -94,7 +94,7 @@ def test_budgets_show_restarts_in_the_window_and_how_many_are_left(simulated: Ac
 
 def test_a_start_that_is_not_acknowledged_is_starting(system: ActorSystem) -> None:
     """From the first step until the acknowledgement."""
-    ref, started = system.launch(Probe, kwargs={"on_start": lambda _: START_LATER}, name="late")
+    ref, started = system.launch(Probe, kwargs={"on_start": later}, name="late")
     wait_until(system, lambda: ref.state_name == "starting")
     assert state(system, "late") is ActorState.STARTING
     assert seen(system, "late").up_ns is None
@@ -145,6 +145,11 @@ def test_a_zombie_is_listed_when_its_actor_is_gone(simulated: ActorSystem) -> No
         tree = Tree(simulated, flags(), [worker("stuck", shutdown_ns=50 * MS, **how)])
         tree.stop()
         assert [zombie.path for zombie in simulated.snapshot().zombies] == ["top/stuck"]
+
+
+def later(_: Any) -> Any:
+    """Acknowledge later."""
+    return START_LATER
 
 
 class Hanging(Supervisor):

@@ -113,7 +113,11 @@ def test_a_client_does_not_believe_another_users_server(
     served: TreeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever gets a socket of his own into our folder is not asked."""
-    monkeypatch.setattr(_sockets, "peer_uid", lambda _: os.geteuid() + 1)
+
+    def other(_: socket.socket) -> int:
+        return os.geteuid() + 1
+
+    monkeypatch.setattr(_sockets, "peer_uid", other)
     with pytest.raises(TreeUnavailable, match="served by user"):
         ask_tree(served.path)
 
@@ -344,3 +348,13 @@ def test_a_simulated_system_cannot_be_served(folder: Path) -> None:
     """It has no threads."""
     with ActorSystem(SimulatedRuntime()) as system, pytest.raises(TreeUnavailable, match="simulated"):
         serve_tree(system)
+
+
+def test_a_system_without_local_sockets_says_so(
+    folder: Path, real: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever serves or looks there gets one clear error."""
+    monkeypatch.delattr(socket, "AF_UNIX")
+    for look in (served_trees, lambda: serve_tree(real), lambda: serve_tree(real, folder / "x.sock")):
+        with pytest.raises(TreeUnavailable, match="this system has none"):
+            look()

@@ -55,6 +55,8 @@ def tree(which: str | None, options: TreeOptions) -> None:
         console.print("which one? greenroom tree PID", style="dim")
         return
     served = pick(which, found)
+    if not served.answers:
+        raise TreeUnavailable(served.path, f"process {served.pid} does not answer; it may be stopped")
     if options.watch_seconds is None:
         _print(console, served, ask_tree(served.path), options)
         return

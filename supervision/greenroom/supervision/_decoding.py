@@ -1,16 +1,11 @@
 """From parsed JSON back to frozen records, by their annotations."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import is_dataclass
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from types import UnionType
-from typing import Any, get_args, get_origin, get_type_hints
-
-
-@cache
-def _hints(record: Any) -> dict[str, Any]:
-    return get_type_hints(record)
+from typing import Any, cast, get_args, get_origin, get_type_hints
 
 
 def decode(hint: Any, value: Any) -> Any:
@@ -21,23 +16,46 @@ def decode(hint: Any, value: Any) -> Any:
     Raises:
         TypeError, ValueError: it is not that.
     """
+    return _decoder(hint)(value)
+
+
+@cache
+def _decoder(hint: Any) -> Callable[[Any], Any]:
     origin = get_origin(hint)
     if origin is tuple:
-        return tuple(decode(get_args(hint)[0], each) for each in _checked(value, list))
+        return partial(_several, _decoder(get_args(hint)[0]))
     if origin is UnionType:
-        return None if value is None else decode(get_args(hint)[0], value)
+        return partial(_one_or_none, _decoder(get_args(hint)[0]))
     if is_dataclass(hint):
-        given: Mapping[str, Any] = _checked(value, dict)
-        make: Any = hint
-        return make(
-            **{name: decode(each, given[name]) for name, each in _hints(make).items() if name in given}
-        )
+        fields = {name: _decoder(each) for name, each in get_type_hints(hint).items()}
+        return partial(_record, cast("Callable[..., Any]", hint), fields)
     if issubclass(hint, Enum):
-        return hint(value)
-    return _checked(value, hint)
+        members: dict[Any, Any] = {member.value: member for member in hint}
+        return partial(_member, hint, members)
+    return partial(_checked, hint)
 
 
-def _checked(value: Any, kind: type[Any]) -> Any:
+def _several(each: Callable[[Any], Any], value: Any) -> tuple[Any, ...]:
+    return tuple(map(each, _checked(list, value)))
+
+
+def _one_or_none(one: Callable[[Any], Any], value: Any) -> Any:
+    return None if value is None else one(value)
+
+
+def _record(make: Callable[..., Any], fields: dict[str, Callable[[Any], Any]], value: Any) -> Any:
+    given: dict[str, Any] = _checked(dict, value)
+    return make(**{name: each(given[name]) for name, each in fields.items() if name in given})
+
+
+def _member(kind: type[Enum], members: dict[Any, Any], value: Any) -> Any:
+    found = members.get(_checked(str, value))
+    if found is None:
+        raise ValueError(f"no {kind.__name__}: {value!r}")
+    return found
+
+
+def _checked(kind: type[Any], value: Any) -> Any:
     if type(value) is not kind:
         raise TypeError(f"{type(value).__name__} where {kind.__name__} is wanted")
     return value

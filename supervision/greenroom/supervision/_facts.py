@@ -24,5 +24,7 @@ def facts_of(keeper: Keeper, name: str, now_ns: int) -> ChildFacts:
 def never_started(keeper: Keeper) -> list[tuple[str, type[Actor]]]:
     """Return the children that are known and were never started, by id and class."""
     return [
-        (each.id, class_of(each.spec)) for each in keeper.family.listed() if keeper.ref_of(each.id) is None
+        (each.id, class_of(each.spec))
+        for each in keeper.family.listed()
+        if each.status is ChildStatus.STOPPED and keeper.ref_of(each.id) is None
     ]

@@ -1,5 +1,6 @@
 """Takes the snapshot of a tree: reads what others write, and waits for nobody."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
@@ -28,7 +29,7 @@ def take(system: Any) -> TreeSnapshot:
     """Return what the tree of ``system`` looks like now."""
     now_ns = system.runtime.now_ns()
     zombies = _zombies(system)
-    hanging = [zombie.path for zombie in zombies]
+    hanging = Counter(zombie.path for zombie in zombies)
     return TreeSnapshot(
         at_ns=now_ns,
         actors=tuple(_walk(system, now_ns, hanging)),
@@ -48,7 +49,7 @@ def take(system: Any) -> TreeSnapshot:
     )
 
 
-def _walk(system: Any, now_ns: int, hanging: list[str]) -> Iterator[ActorSnapshot]:
+def _walk(system: Any, now_ns: int, hanging: Counter[str]) -> Iterator[ActorSnapshot]:
     """Yield all actors, parents before children; a loop, because a tree may be deeper than Python's stack."""
     ahead: list[tuple[Place, str, int]] = [(cell, "", 0) for cell in reversed(system.listed_roots())]
     while ahead:
@@ -62,7 +63,7 @@ def _walk(system: Any, now_ns: int, hanging: list[str]) -> Iterator[ActorSnapsho
 
 
 def _one(
-    cell: Place, path: str, depth: int, facts: ChildFacts, now_ns: int, hanging: list[str]
+    cell: Place, path: str, depth: int, facts: ChildFacts, now_ns: int, hanging: Counter[str]
 ) -> ActorSnapshot:
     life, record = cell.life, cell.record
     state, oldest = cell.state, cell.oldest_ns()
@@ -83,7 +84,7 @@ def _one(
         mailbox_age_exact=oldest is not None and oldest[1],
         last_failure=None if record is None else record.last_failure(),
         dead_letters=cell.dead_letters,
-        zombies=hanging.count(path) if hanging else 0,
+        zombies=hanging[path] if hanging else 0,
         recorder=() if record is None else record.listed(),
     )
 

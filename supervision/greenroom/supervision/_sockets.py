@@ -39,6 +39,12 @@ class TreeUnavailable(SupervisionError, OSError):  # noqa: N818 - it says what h
         super().__init__(f"{self.path}: {reason}")
 
 
+def check_system() -> None:
+    """Refuse systems that have no local sockets, or no users, as Python sees it."""
+    if not hasattr(socket, "AF_UNIX") or not hasattr(os, "geteuid"):
+        raise TreeUnavailable("a local socket", "this system has none")
+
+
 def folders() -> tuple[Path, ...]:
     """Return the folders in which sockets may lie; new ones go into the first."""
     name = os.environ.get("XDG_RUNTIME_DIR", "")
@@ -55,6 +61,7 @@ def socket_path(name: str) -> Path:
     Raises:
         TreeUnavailable: the folder cannot be made, or is not only ours.
     """
+    check_system()
     folder = folders()[0]
     try:
         folder.mkdir(mode=PRIVATE)
@@ -140,8 +147,7 @@ def listen(path: Path) -> socket.socket:
     Raises:
         TreeUnavailable: the folder is not only ours, the path is too long, or something is there already.
     """
-    if not hasattr(socket, "AF_UNIX"):
-        raise TreeUnavailable(path, "this system has no local sockets")
+    check_system()
     check_folder(path.parent)
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise TreeUnavailable(

@@ -5,7 +5,7 @@ What that costs is paid by these alone: `Cell` knows nothing of it.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
@@ -63,8 +63,6 @@ class WatchedCell(Cell):
 
     __slots__ = ("liveness", "record_messages", "vigil")
 
-    user: StampedLane | None
-
     def __init__(self, *args: Any, liveness: Liveness | None, record_messages: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.liveness = liveness
@@ -73,12 +71,16 @@ class WatchedCell(Cell):
 
     # -- the mailbox -----------------------------------------------------------------------------------------
 
-    def _open(self) -> StampedLane:
+    def _open(self) -> deque[Any]:
         lane = StampedLane(self.system.runtime.now_ns)
         with self.lock:
             if self.user is None:
                 self.user = lane
             return self.user
+
+    @property
+    def _lane(self) -> StampedLane | None:
+        return cast("StampedLane | None", self.user)
 
     def put(self, item: Any, timeout: float | None = None) -> bool:
         """Put a user message in, and have an eye on how long it waits."""
@@ -91,7 +93,7 @@ class WatchedCell(Cell):
 
     def oldest_item(self) -> tuple[Any, int] | None:
         """Return the message that comes next, and when it came in."""
-        lane = self.user
+        lane = self._lane
         return None if lane is None else lane.oldest()
 
     def oldest_ns(self) -> tuple[int, bool] | None:
@@ -121,7 +123,8 @@ class WatchedCell(Cell):
         if vigil is None:
             handle(item, life, epoch)
             return
-        taken = None if self.user is None else self.user.taken
+        lane = self._lane
+        taken = None if lane is None else lane.taken
         vigil.begin(name)
         handle(item, life, epoch)
         vigil.done(taken[1] if taken is not None and taken[0] is item else None, epoch)

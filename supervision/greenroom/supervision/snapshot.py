@@ -17,9 +17,9 @@ that break a reader; fields are only ever added to a schema.
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from greenroom.supervision._decoding import decode
 
@@ -279,7 +279,7 @@ class TreeSnapshot:
 
     def to_json(self, *, indent: int | None = None) -> str:
         """Return it as JSON."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, indent=indent)
+        return json.dumps({"schema": SCHEMA, **_fields(self)}, default=_fields, indent=indent)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -338,6 +338,10 @@ class ChildFacts:
     budgets: tuple[RestartBudget, ...] = ()
     restarting: bool = False
     backoff_left_ns: int | None = None
+
+
+def _fields(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def duration(ns: int) -> str:

@@ -43,10 +43,10 @@ _CHUNK: Final = 65536
 class _Client:
     """One connection: first it is read from, then written to."""
 
-    __slots__ = ("answer", "deadline_ns", "given", "socket")
+    __slots__ = ("answer", "connection", "deadline_ns", "given")
 
     def __init__(self, connection: socket.socket, deadline_ns: int) -> None:
-        self.socket = connection
+        self.connection = connection
         self.deadline_ns = deadline_ns
         self.given = bytearray()
         self.answer: memoryview | None = None
@@ -163,18 +163,21 @@ class TreeServer:
         self._ready.register(connection, selectors.EVENT_READ)
 
     def _read(self, client: _Client) -> bool:
-        got = client.socket.recv(_CHUNK)
+        got = client.connection.recv(_CHUNK)
         client.given += got
         if b"\n" in client.given:
             line = bytes(client.given.split(b"\n", 1)[0])
             client.answer = memoryview(self._answer(line[: MOST_REQUEST_BYTES + 1]))
-            self._ready.modify(client.socket, selectors.EVENT_WRITE)
+            client.deadline_ns = (
+                self._system.runtime.now_ns() + CLIENT_NS
+            )  # it is no fault of his if that took long
+            self._ready.modify(client.connection, selectors.EVENT_WRITE)
             return True
         return bool(got) and len(client.given) <= MOST_REQUEST_BYTES
 
     def _write(self, client: _Client) -> bool:
         answer = cast("memoryview", client.answer)
-        client.answer = answer[client.socket.send(answer[:_CHUNK]) :]
+        client.answer = answer[client.connection.send(answer[:_CHUNK]) :]
         return len(client.answer) > 0
 
     def _answer(self, line: bytes) -> bytes:
@@ -203,10 +206,10 @@ class TreeServer:
                     self._drop(client)
 
     def _drop(self, client: _Client) -> None:
-        del self._clients[client.socket]
+        del self._clients[client.connection]
         with suppress(KeyError, ValueError):
-            self._ready.unregister(client.socket)
-        client.socket.close()
+            self._ready.unregister(client.connection)
+        client.connection.close()
 
 
 def serve_tree(
@@ -253,6 +256,7 @@ def served_trees(*, timeout_s: float = 1.0) -> tuple[ServedTree, ...]:
         TreeUnavailable: a folder that should be ours is not.
     """
     found: list[ServedTree] = []
+    _sockets.check_system()
     for folder in _sockets.folders():
         if not folder.is_symlink() and not folder.exists():
             continue
@@ -264,8 +268,8 @@ def served_trees(*, timeout_s: float = 1.0) -> tuple[ServedTree, ...]:
     return tuple(sorted(found, key=lambda each: (each.pid, each.name)))
 
 
-def ask_tree(path: str | os.PathLike[str], *, timeout_s: float = 5.0) -> TreeSnapshot:
-    """Return what the tree looks like that is served at ``path``.
+def ask_tree(path: str | os.PathLike[str], *, timeout_s: float = 30.0) -> TreeSnapshot:
+    """Return what the tree looks like that is served at ``path``. One of 100,000 actors takes seconds.
 
     Raises:
         TreeUnavailable: nobody serves one there, or what comes back is none.
@@ -301,7 +305,7 @@ def _ask(path: Path, what: str, timeout_s: float) -> dict[str, Any]:
                 given += got
                 if len(given) > MOST_ANSWER_BYTES:
                     raise TreeUnavailable(path, "its answer does not end")
-        answer: Any = json.loads(given)
+        answer = _mapping(json.loads(given))
     except (ConnectionRefusedError, FileNotFoundError) as error:
         raise TreeUnavailable(path, "no tree is served there") from error
     except TimeoutError as error:
@@ -310,11 +314,11 @@ def _ask(path: Path, what: str, timeout_s: float) -> dict[str, Any]:
         raise TreeUnavailable(path, "its answer is no JSON") from error
     except OSError as error:
         raise TreeUnavailable(path, str(error.strerror or error)) from error
-    if not isinstance(answer, dict) or answer.get("greenroom") != PROTOCOL:
+    if answer.get("greenroom") != PROTOCOL:
         raise TreeUnavailable(path, f"it does not speak version {PROTOCOL} of this protocol")
     if "error" in answer:
         raise TreeUnavailable(path, str(answer["error"]))
-    return cast("dict[str, Any]", answer)
+    return answer
 
 
 def _nothing() -> None:
@@ -325,12 +329,16 @@ def _request(line: bytes) -> str:
     if len(line) > MOST_REQUEST_BYTES:
         raise ValueError(f"the request is longer than {MOST_REQUEST_BYTES} bytes")
     try:
-        given = json.loads(line)
+        given = _mapping(json.loads(line))
     except (ValueError, RecursionError):
         raise ValueError("the request is no JSON") from None
-    if not isinstance(given, dict) or given.get("greenroom") != PROTOCOL:
+    if given.get("greenroom") != PROTOCOL:
         raise ValueError(f"the request is none of version {PROTOCOL}")
     return str(given.get("ask"))
+
+
+def _mapping(given: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
 def _is_ours(connection: socket.socket) -> bool:
