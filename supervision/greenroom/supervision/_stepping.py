@@ -217,14 +217,13 @@ class Stepping:
             after()
 
     def _check(self) -> None:
-        check, self.on_step = self.on_step, None
-        assert check is not None
+        assert self.on_step is not None
         try:
-            check()
+            self.on_step()
         except BaseException:
             self.failed_at = len(self.choices)
+            self.on_step = None
             raise
-        self.on_step = check
 
     def _refuse_in_step(self, what: str) -> None:
         if self._me:
