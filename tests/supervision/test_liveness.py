@@ -602,3 +602,16 @@ def test_message_types_are_recorded_where_that_was_asked_for(everywhere: bool) -
         }
         assert messages == {"a": ["str", "int"], "b": ["str", "int"] if everywhere else []}
         assert "sekrit" not in system.snapshot().to_json()
+
+
+def test_what_cannot_be_watched_is_refused(simulated: ActorSystem) -> None:
+    """Where an actor is started without a spec, too: no budget that is none, and none for a task."""
+
+    async def nothing() -> None:
+        """Run."""
+
+    wrong: Any = 5
+    with pytest.raises(BadSpec, match="a Liveness"):
+        simulated.launch(Probe, name="a", liveness=wrong)
+    with pytest.raises(BadSpec, match="the event loop's"):
+        simulated.launch(nothing, name="a", liveness=WARN)

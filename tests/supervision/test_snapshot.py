@@ -1,7 +1,9 @@
 """What a snapshot shows of a tree, whatever its actors are doing."""
 
+import asyncio
 import itertools
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from greenroom.supervision import (
     Overflow,
     StopChild,
     Strategy,
+    SubtreeBudget,
     Supervisor,
     UpdateSupervisor,
 )
@@ -71,7 +74,8 @@ def test_a_child_in_backoff_shows_how_long_it_still_waits(simulated: ActorSystem
     assert began.backoff_left_ns is not None
     simulated.runtime.advance(30 * MS)
     assert seen(simulated, "top/child").backoff_left_ns == began.backoff_left_ns - 30 * MS
-    assert "in 70ms" in simulated.snapshot().describe() or began.backoff_left_ns != 100 * MS
+    assert began.backoff_left_ns == 100 * MS
+    assert "child backing off #1, in 70ms" in simulated.snapshot().describe()
     simulated.runtime.run_until_idle()
     assert (state(simulated, "top/child"), seen(simulated, "top/child").incarnation) == (
         ActorState.RUNNING,
@@ -375,3 +379,32 @@ def test_snapshots_can_be_taken_while_everything_changes(real: ActorSystem) -> N
     looker.join(PATIENCE_S)
     assert not broken
     assert taken
+
+
+def test_a_task_is_shown_by_its_function(system: ActorSystem) -> None:
+    """Its kind says that it is one; whoever looks wants to know what it runs."""
+
+    async def serve() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    tree = Tree(system, flags(), [ChildSpec(id="a", start=serve)])
+    tree.ask(UpdateSupervisor(children=(ChildSpec(id="a", start=serve), ChildSpec(id="b", start=serve))))
+    for path in ("top/a", "top/b"):
+        shown = seen(system, path)
+        assert shown.kind is ActorKind.TASK
+        assert shown.actor_class.endswith("test_snapshot.test_a_task_is_shown_by_its_function.<locals>.serve")
+    tree.stop()
+
+
+def test_the_budget_of_a_subtree_is_shown_beside_the_supervisors(simulated: ActorSystem) -> None:
+    """The nearest first; what is left of each."""
+    given = replace(flags(intensity=5), subtree=SubtreeBudget(intensity=2, period_ns=1000 * MS))
+    tree = Tree(simulated, given, [worker("a")])
+    tree.end("a")
+    tree.until(a=2)
+    budgets = seen(simulated, "top/a").budgets
+    assert [(each.owner, each.subtree, each.restarts, each.left) for each in budgets] == [
+        ("top", False, 1, 4),
+        ("top", True, 1, 1),
+    ]
+    assert "restarts 1/5, restarts 1/2 of subtree" in simulated.snapshot().describe()

@@ -17,6 +17,7 @@ from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
 from greenroom.supervision._watched import WatchedCell
+from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.snapshot import ActorKind, ChildFacts
@@ -370,8 +371,12 @@ def make_cell(
 
         actor_class, args, kwargs = program_of(actor_class, args, kwargs)
     made: type[Actor] = actor_class
-    record_messages = record_messages or system.record_messages
     make: Callable[..., Cell] = made._cell_class
+    if liveness is not None:
+        _checks.instance("liveness", liveness, Liveness)
+        if make is not Cell:
+            raise BadSpec("liveness", liveness, "left out: an asyncio task's steps are the event loop's")
+    record_messages = _checks.boolean("record_messages", record_messages) or system.record_messages
     if make is Cell and (liveness is not None or record_messages):
         make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
     cell = make(

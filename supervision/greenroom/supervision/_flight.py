@@ -69,14 +69,14 @@ class Graves:
     __slots__ = ("_failed", "_others")
 
     def __init__(self) -> None:
-        self._failed: deque[tuple[int, str, type[Any], int, Record]] = deque(maxlen=GRAVES)
-        self._others: deque[tuple[int, str, type[Any], int, Record]] = deque(maxlen=GRAVES)
+        self._failed: deque[tuple[int, str, Any, int, Record]] = deque(maxlen=GRAVES)
+        self._others: deque[tuple[int, str, Any, int, Record]] = deque(maxlen=GRAVES)
 
-    def add(self, at_ns: int, path: str, actor_class: type[Any], incarnation: int, record: Record) -> None:
+    def add(self, at_ns: int, path: str, runs: Any, incarnation: int, record: Record) -> None:
         """Remember one that is gone."""
         graves = self._others if record.failure is None else self._failed
-        graves.append((at_ns, path, actor_class, incarnation, record))
+        graves.append((at_ns, path, runs, incarnation, record))
 
-    def listed(self) -> list[tuple[int, str, type[Any], int, Record]]:
+    def listed(self) -> list[tuple[int, str, Any, int, Record]]:
         """Return them, oldest first; any thread may ask."""
         return sorted((*self._failed.copy(), *self._others.copy()), key=lambda grave: grave[0])

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from greenroom.supervision._facts import never_started
+from greenroom.supervision._cell import Cell
+from greenroom.supervision._facts import name_of, never_started, runs_at
 from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._keeper import Keeper
-from greenroom.supervision._place import DOWN, NEW, RUNNING, STARTING, Place
+from greenroom.supervision._place import DOWN, NEW, RUNNING, STARTING
 from greenroom.supervision._restart import Fenced
 from greenroom.supervision.snapshot import (
     ActorKind,
@@ -37,13 +38,13 @@ def take(system: Any) -> TreeSnapshot:
         dead=tuple(
             DeadActor(
                 path=path,
-                actor_class=_name(actor_class),
+                actor_class=name_of(runs),
                 incarnation=incarnation,
                 at_ns=at_ns,
                 last_failure=record.last_failure(),
                 recorder=record.listed(),
             )
-            for at_ns, path, actor_class, incarnation, record in system.graves.listed()
+            for at_ns, path, runs, incarnation, record in system.graves.listed()
         ),
         dead_letters=system.dead_letters,
     )
@@ -51,19 +52,19 @@ def take(system: Any) -> TreeSnapshot:
 
 def _walk(system: Any, now_ns: int, hanging: Counter[str]) -> Iterator[ActorSnapshot]:
     """Yield all actors, parents before children; a loop, because a tree may be deeper than Python's stack."""
-    ahead: list[tuple[Place, str, int]] = [(cell, "", 0) for cell in reversed(system.listed_roots())]
+    ahead: list[tuple[Cell, str, int]] = [(cell, "", 0) for cell in reversed(system.listed_roots())]
     while ahead:
         cell, above, depth = ahead.pop()
         parent = None if cell.parent is None else cell.parent.life.actor
         path = f"{above}{cell.name}"
         yield _one(cell, path, depth, _facts(parent, cell.name, now_ns), now_ns, hanging)
         yield from _never_started(cell.life.actor, path, depth + 1, now_ns)
-        children: dict[Place, None] = cell.children or {}
+        children: dict[Cell, None] = cell.children or {}
         ahead += [(child, f"{path}/", depth + 1) for child in reversed(children.copy())]
 
 
 def _one(
-    cell: Place, path: str, depth: int, facts: ChildFacts, now_ns: int, hanging: Counter[str]
+    cell: Cell, path: str, depth: int, facts: ChildFacts, now_ns: int, hanging: Counter[str]
 ) -> ActorSnapshot:
     life, record = cell.life, cell.record
     state, oldest = cell.state, cell.oldest_ns()
@@ -72,7 +73,7 @@ def _one(
         path=path,
         name=cell.name,
         depth=depth,
-        actor_class=_name(cell.actor_class),
+        actor_class=name_of(runs_at(cell)),
         kind=_kind(cell.actor_class),
         state=_state(state, life, facts),
         incarnation=cell.incarnation,
@@ -94,13 +95,13 @@ def _never_started(parent: Any, above: str, depth: int, now_ns: int) -> Iterator
     keeper = getattr(parent, "_keeper", None)
     if not isinstance(keeper, Keeper):
         return
-    for name, actor_class in never_started(keeper):
+    for name, runs, kind in never_started(keeper):
         yield ActorSnapshot(
             path=f"{above}/{name}",
             name=name,
             depth=depth,
-            actor_class=_name(actor_class),
-            kind=_kind(actor_class),
+            actor_class=runs,
+            kind=kind,
             state=ActorState.STOPPED,
             incarnation=0,
             budgets=_facts(parent, name, now_ns).budgets,
@@ -149,7 +150,3 @@ def _zombies(system: Any) -> tuple[Zombie, ...]:
 def _kind(actor_class: type[Any]) -> ActorKind:
     kind: ActorKind = getattr(actor_class, "actor_kind", ActorKind.WORKER)
     return kind
-
-
-def _name(actor_class: type[Any]) -> str:
-    return f"{actor_class.__module__}.{actor_class.__qualname__}"

@@ -10,13 +10,13 @@ from greenroom.supervision import _checks
 from greenroom.supervision._actor import START_NS, Actor, TaskFunction, make_cell
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
+from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._future import Future
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, outline
 from greenroom.supervision._loop_choice import ClosedByAwait, LoopChoice
 from greenroom.supervision._names import Names, checked_holder, checked_name
-from greenroom.supervision._place import Place
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._repeats import Repeats
 from greenroom.supervision._restart import Cause, Shutdown
@@ -48,8 +48,8 @@ class ActorSystem(ClosedByAwait):
             that was passed in is closed by whoever made it.
         recorder: how many of the last things that happened to an actor are kept for each, 0 to `MOST_ENTRIES`; 0
             keeps none, of dead actors neither.
-        record_messages: whether the names of messages' types are among them, for all actors. It costs each message
-            something; a spec can ask for it for one child.
+        record_messages: whether the names of messages' types are among them, for all actors (a task takes its letters
+            itself). It costs each message something; a spec can ask for it for one child.
         loop: the event loop that runs asyncio tasks, where their spec names no other; by default one of the
             runtime's own, on a thread of its own, made when first needed. Who passes a loop closes it, after this.
 
@@ -243,10 +243,10 @@ class ActorSystem(ClosedByAwait):
             if thread not in before:
                 self.hung.setdefault(thread, (cell.path, cell.incarnation))
 
-    def remember(self, cell: Place) -> None:
+    def remember(self, cell: Cell) -> None:
         """Keep the record of an actor that is gone, among those of the last ones."""
         if self.recorder and cell.record is not None:
-            self.graves.add(self.runtime.now_ns(), cell.path, cell.actor_class, cell.incarnation, cell.record)
+            self.graves.add(self.runtime.now_ns(), cell.path, runs_at(cell), cell.incarnation, cell.record)
 
     def snapshot(self) -> TreeSnapshot:
         """Return what the tree looks like now: every actor, without asking any of them. Any thread; never blocks."""
