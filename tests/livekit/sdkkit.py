@@ -285,8 +285,12 @@ class Scribe(rtc.FrameProcessor[rtc.AudioFrame]):
         )
 
     def _close(self) -> None:
-        self._note("close")
+        if self.closed:
+            self.after_close.append("close")
         self.closed += 1
+        self.told.append(("close",))
+        if "close" in self.raises:
+            raise self.raises["close"]
 
 
 # -- loops and waiting ------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ class Stage:
             expected = [told + more for told in expected]
         loop = asyncio.get_running_loop()
         late_s = loop.time() + PATIENCE_S
-        while [scribe.told for scribe in self.scribes] != expected and loop.time() < late_s:
+        while [each.told for each in self.scribes] != expected and loop.time() < late_s:  # noqa: ASYNC110
             await asyncio.sleep(0.002)
         for scribe, told in zip(self.scribes, expected, strict=True):
             assert scribe.told == told, what

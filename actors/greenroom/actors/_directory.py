@@ -39,7 +39,7 @@ class Obtain:
     Attributes:
         very: this processor and no other, as long as it is there: somebody has a lease on it and says so.
         kept: these before others: the room has kept them for this track.
-        keep: the lease is to keep it for a track that may come back.
+        keep: the lease is to keep it for a track that may come back; `LeaseOver` if it is not there any more.
     """
 
     spec: ProcessorSpec
@@ -109,7 +109,7 @@ class ProcessorsActor(Supervisor):
     def _obtain(self, wanted: Obtain, reply: Future[Any]) -> None:
         try:
             known = self._fitting(wanted)
-        except DuplicateName as error:
+        except (DuplicateName, LeaseOver) as error:
             reply.try_fail(error)
             return
         if known is None:
@@ -123,6 +123,8 @@ class ProcessorsActor(Supervisor):
         very = None if wanted.very is None else asked.get(wanted.very.name)
         if very is not None and very.ref == wanted.very and _same(very.spec, spec):
             return very
+        if wanted.keep:
+            raise LeaseOver(f"processor {wanted.spec.name!r} is being closed: there is nothing to keep")
         if wanted.streaming and not spec.shared and spec.instance is None:
             idle = [k for k in self._idle.get(key, {}).values() if _same(k.spec, spec)]
             kept = [k for k in idle if k.ref in wanted.kept]

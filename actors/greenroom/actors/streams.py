@@ -14,8 +14,8 @@ from greenroom.actors._stream import CloseStream
 from greenroom.actors.errors import LeaseOver, SessionClosed, StreamClosed, StreamFailed
 from greenroom.actors.frames import Frame
 from greenroom.actors.processors import ProcessorSpec
-from greenroom.actors.snapshots import StreamSnapshot
-from greenroom.supervision import ActorDead, ActorRef, Dispatcher, Future, LeaseRefused
+from greenroom.actors.snapshots import ProcessorState, StreamSnapshot
+from greenroom.supervision import ActorDead, ActorRef, Cause, Dispatcher, Future, LeaseRefused
 
 if TYPE_CHECKING:
     from greenroom.actors.handles import Track
@@ -116,6 +116,17 @@ class Stream(AsyncIterator[Frame]):
     async def _close(self, *, discard: bool) -> None:
         end_stream(self._state, discard=discard)
         await self._state.gone
+
+    async def released(self) -> None:
+        """Wait until it has ended, and every processor that nobody else uses is closed, or was given up."""
+        await self._state.gone
+        env = self._track._session.record()
+        for name in self._state.pipeline_names:
+            book = env.processors.get(name)
+            if book is not None and book.state is ProcessorState.CLOSING and book.actor is not None:
+                ended: Future[None] = Future(env.runtime)
+                book.actor.watch(partial(_note_end, ended))
+                await ended
 
     @property
     def over(self) -> bool:
@@ -274,6 +285,10 @@ def _forget(state: StreamState) -> None:
     """Close a stream at once, also one whose handle was collected; what nobody has read is counted as dropped."""
     end_stream(state, discard=True)
     state.output.close()
+
+
+def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:
+    ended.try_set(None)
 
 
 def _reached(reached: Future[None]) -> None:

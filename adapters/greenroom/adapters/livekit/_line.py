@@ -266,6 +266,7 @@ class Line:
         try:
             if self.stream is not None:
                 await self.stream.drain()
+                await self.stream.released()
             await self.seat.leave()
         except SessionError:
             pass  # the session has ended, and the stream with it
