@@ -30,7 +30,7 @@ def spec_for(
         return resolve(wanted) if resolve is not None else installed(wanted, known)
     if isinstance(wanted, type) or inspect.isroutine(wanted):
         return _of_factory(getattr(wanted, "__name__", "processor"), cast("ProcessorFactory", wanted))
-    if all(hasattr(wanted, name) for name in ("enabled", "_process", "_close")):
+    if not missing_in(wanted):
         return ProcessorSpec(name=type(wanted).__name__.lower(), instance=wanted)
     if callable(wanted):
         return _of_factory(
@@ -40,6 +40,18 @@ def spec_for(
         f"{type(wanted).__name__} is no processor; give a name, a ProcessorSpec, a factory, an instance "
         "with enabled, _process and _close, or a Lease"
     )
+
+
+def missing_in(processor: object) -> list[str]:
+    """Return what something lacks to be a processor."""
+    return [name for name in ("_process", "_close", "enabled") if not _has(processor, name)]
+
+
+def _has(processor: object, name: str) -> bool:
+    try:
+        return hasattr(processor, name)
+    except Exception:  # noqa: BLE001 - ``enabled`` may raise for the time being; it is there all the same
+        return True
 
 
 def installed(name: str, known: Mapping[str, ProcessorSpec]) -> ProcessorSpec:

@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from greenroom.actors._books import Instance, ProcessorBook
 from greenroom.actors._context import Call, ClearCredentials, ClearStreamInfo, PushCredentials, PushStreamInfo
 from greenroom.actors._host import Host
+from greenroom.actors._specs import missing_in
 from greenroom.actors.processors import Processor, ProcessorSpec
 from greenroom.supervision import Actor
 
@@ -116,19 +117,12 @@ def _tell(instance: Instance, call: Call) -> None:
             assert_never(call)
 
 
-def _has(processor: object, name: str) -> bool:
-    try:
-        return hasattr(processor, name)
-    except Exception:  # noqa: BLE001 - ``enabled`` may raise for the time being; it is there all the same
-        return True
-
-
 def _built(spec: ProcessorSpec) -> Processor:
     if spec.instance is not None:
         return spec.instance
     assert spec.factory is not None
     processor = spec.factory(**spec.options)
-    missing = [name for name in ("_process", "_close", "enabled") if not _has(processor, name)]
+    missing = missing_in(processor)
     if missing:
         raise TypeError(
             f"the factory of processor {spec.name!r} returned {type(processor).__name__}, which has no "

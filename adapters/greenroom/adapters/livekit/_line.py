@@ -82,7 +82,7 @@ class Line:
         self._feed = Feed(on_closed=self._on_feed_closed)
         self._native: Native | None = None
         self._at_frames = 0
-        self._cut = False
+        self._cut = self._park = False
         self._closing: asyncio.Task[None] | None = None
         self._shutting: set[asyncio.Task[None]] = set()
         self._opened: asyncio.Future[None] = loop.create_future()
@@ -156,20 +156,19 @@ class Line:
             for lease in kept:
                 if lease is not None:
                     lease.give_back()
-        self.stream = stream
+        leases = await self._keep(stream)
+        # One that was cut meanwhile has its processors kept all the same: the track may be back already.
+        self._leases, self.stream = leases, stream
         if self._cut:
-            stream.stop()
-        elif self._keeper is not None:
-            await self._keep(stream)
+            self.cut(park=self._park)
 
-    async def _keep(self, stream: Stream) -> None:
+    async def _keep(self, stream: Stream) -> Sequence[Lease]:
+        if self._keeper is None:
+            return ()
         try:
-            leases = await stream.keep()
+            return await stream.keep()
         except SessionError:
-            return  # it has ended: there is nothing to keep
-        self._leases = leases
-        if self._cut:
-            self._release()
+            return ()  # it has ended: there is nothing to keep
 
     def _release(self) -> None:
         leases, self._leases = self._leases, ()
@@ -212,6 +211,7 @@ class Line:
         """
         native, stream, before = self._native, self.stream, self._cut
         self._cut = True
+        self._park = park
         if native is not None:
             native.deafen()
         if stream is not None:

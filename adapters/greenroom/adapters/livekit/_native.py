@@ -9,16 +9,22 @@ import asyncio
 import atexit
 import functools
 import weakref
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from greenroom.adapters.livekit._sdk import free, rtc, set_tap, task_of
-from greenroom.supervision import get_logger
+from greenroom.adapters.livekit._sdk import forget, free, rtc, set_tap, task_of
+from greenroom.supervision import AskTimeout, Future, get_logger
 
 CLOSE_S: Final = 2.0
 """How long the SDK may take to close a stream; then its reader is cancelled."""
 
+QUIET_S: Final = 0.2
+"""How long native threads may take, at the interpreter's end, to be done with streams that were left open."""
+
+_cancelled: Final[deque[None]] = deque(maxlen=1)
 _open: Final[weakref.WeakSet["Native"]] = weakref.WeakSet()
 
 
@@ -118,9 +124,12 @@ class Native:
         self._tap.on_room = nothing
         self._on_end = None
 
-    def _ended(self, _: object) -> None:
+    def _ended(self, task: "asyncio.Task[None]") -> None:
         on_end, self._on_end = self._on_end, None
+        if task.cancelled():
+            _cancelled.append(None)
         self.free()
+        forget(self._stream)
         if on_end is not None:
             on_end()
 
@@ -150,7 +159,14 @@ def _at_exit() -> None:
 
 
 def _free_all() -> None:
-    """At the interpreter's end: streams that are still open would abort it."""
-    for native in list(_open):
+    """At the interpreter's end: a native thread that is in Python by then aborts the process.
+
+    So streams that are still open are given back, and native threads get a moment to say what they have to say.
+    """
+    left = list(_open)
+    for native in left:
         native.deafen()
         native.free()
+    if left or _cancelled:
+        with suppress(AskTimeout):
+            Future[None]().get(timeout=QUIET_S)

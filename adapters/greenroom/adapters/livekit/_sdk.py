@@ -12,11 +12,13 @@ from greenroom.adapters.livekit._errors import SdkMissing, SdkUnsupported
 
 try:
     from livekit import rtc
+    from livekit.rtc._ffi_client import FfiClient
 except ImportError as error:
     raise SdkMissing from error
 
 __all__ = [
     "check_version",
+    "forget",
     "free",
     "local_of",
     "loop_of",
@@ -91,6 +93,11 @@ def set_tap(stream: rtc.AudioStream, tap: rtc.FrameProcessor[rtc.AudioFrame]) ->
 def free(stream: rtc.AudioStream) -> None:
     """Give the native stream back at once, in whatever state its loop is. Idempotent."""
     stream._ffi_handle.dispose()
+
+
+def forget(stream: rtc.AudioStream) -> None:
+    """Have no further event sent to a stream whose task is over: one that was cancelled leaves that undone."""
+    FfiClient.instance.queue.unsubscribe(stream._ffi_queue)
 
 
 check_version(rtc.__version__)
