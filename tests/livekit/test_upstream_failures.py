@@ -22,7 +22,7 @@ import pytest
 from livekit import rtc
 from tests.livekit.sdkkit import MICROPHONE, URL, Scribe, Sfu, Voice, level_of, play, reading, until
 
-from greenroom.actors import OnFault, ProcessorSpec
+from greenroom.actors import OnFault
 from greenroom.adapters.livekit import (
     AudioStream,
     NotAnOption,
@@ -801,7 +801,7 @@ def test_g31_a_full_reconnect_leaves_nothing_behind_and_the_processor_goes_on() 
             built.append(Scribe(told))
             return built[-1]
 
-        spec = ProcessorSpec(name="scribe", factory=factory)
+        spec = await hosted(session, factory, name="scribe")
         track = sfu.enter("anna", "TR_1", Voice(1000).start())
         upstream = [rtc.AudioStream(track, noise_cancellation=Scribe())]
         stream = AudioStream(track, processors=spec)
@@ -851,7 +851,7 @@ def test_hosted_processors_are_held_by_who_wants_them_open() -> None:
         session = await default_session()
         track = Voice(1000).start().track
         scribe = Scribe()
-        spec = await hosted(session, scribe)
+        spec = await hosted(session, scribe, on_fault=OnFault.SILENCE)
         lease = await session.hold(spec)
         for _ in range(2):
             stream = AudioStream(track, processors=lease)
@@ -862,6 +862,6 @@ def test_hosted_processors_are_held_by_who_wants_them_open() -> None:
             assert not scribe.closed
         await lease.release()
         await until(lambda: scribe.closed)
-        assert spec.on_fault is OnFault.BYPASS
+        assert spec.on_fault is OnFault.SILENCE
 
     play(story)

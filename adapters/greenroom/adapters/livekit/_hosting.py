@@ -127,14 +127,16 @@ def check_open(instance: AudioProcessor) -> None:
         )
 
 
-async def hosted(session: Session, wanted: Any) -> ProcessorSpec:
+async def hosted(session: Session, wanted: Any, **policy: Any) -> ProcessorSpec:
     """Return the spec of a processor that may be LiveKit's: for `Session.hold`, `Session.declare` and streams.
 
     Args:
         session: whose configured names count.
         wanted: a name, a `ProcessorSpec`, a factory or an instance.
+        policy: fields of `ProcessorSpec` that shall be otherwise: ``name``, ``placement``, ``on_fault`` ...
 
     Raises:
         UnknownProcessor, NotAProcessor, ProcessorOver: what is wrong with ``wanted``.
+        BadProcessorSpec: a field has a wrong value.
     """
-    return shelled(await session.spec(wanted))
+    return replace(shelled(await session.spec(wanted)), **policy)
