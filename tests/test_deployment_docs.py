@@ -20,6 +20,9 @@ def test_every_example_is_a_deployment(block: str, monkeypatch: pytest.MonkeyPat
     """It is loaded and checked, processors built; what is no whole file is added to the first example."""
     monkeypatch.setenv("LOBBY_TOKEN", "one")
     monkeypatch.setenv("NEW_TOKEN", "two")
+    monkeypatch.setenv("LIVEKIT_URL", "wss://example.org")
+    monkeypatch.setenv("LIVEKIT_API_KEY", "three")
+    monkeypatch.setenv("LIVEKIT_API_SECRET", "four")
     check(parse(WHOLE if block == WHOLE else WHOLE + block))
 
 

@@ -96,7 +96,7 @@ def test_the_starter_loads() -> None:
         text = text.replace(line, line[2:], 1)
     deployment = parse(text)
     assert deployment.file.processors["denoise"].use == "rnnoise"
-    assert deployment.file.rooms["lobby"].token_env == "LOBBY_TOKEN"
+    assert deployment.file.scripted["lobby"].token_env == "LOBBY_TOKEN"
 
 
 def test_the_demo_shows_what_it_promises() -> None:

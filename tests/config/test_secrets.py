@@ -18,7 +18,7 @@ def deployment(tail: str, folder: Path) -> Deployment:
 
 def token_of(deployed: Deployment, event: Refresh | None = None) -> str:
     """Return the token of its room."""
-    found = credentials(deployed, deployed.file.rooms["lobby"], event)
+    found = credentials(deployed, deployed.file.scripted["lobby"], event)
     assert found is not None
     assert found.url == "wss://x"
     return found.token.reveal()
@@ -51,7 +51,7 @@ def test_a_refresh_may_name_another_place(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_room_without_a_token_has_no_credentials() -> None:
     """Nothing is made up."""
     deployed = parse("[rooms.lobby]")
-    assert credentials(deployed, deployed.file.rooms["lobby"]) is None
+    assert credentials(deployed, deployed.file.scripted["lobby"]) is None
 
 
 @pytest.mark.parametrize(

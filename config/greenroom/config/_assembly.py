@@ -13,6 +13,7 @@ from greenroom.config._conductor import Conductor, Take
 from greenroom.config._deployment import Deployment
 from greenroom.config._events import Fault
 from greenroom.config._fields import ns_of_ms, ns_of_s
+from greenroom.config._live import LiveRooms
 from greenroom.config._rehearsal import Rehearsal
 from greenroom.config._specs import processor_spec
 from greenroom.config._studio import FileStudio
@@ -106,6 +107,8 @@ async def run(
 ) -> Outcome:
     """Run a deployment to the end of its inputs and its script, and close it in order.
 
+    Rooms on a LiveKit server have no end of their own: it runs until the servers have ended them, or it is stopped.
+
     Args:
         deployment: has passed `check`.
         out: folder for outputs, made if it is not there; None writes none.
@@ -116,10 +119,20 @@ async def run(
 
     Raises:
         OSError: ``out`` cannot be written.
-        ConfigError: something is missing that `check` would have found.
-        RunFailed: inputs could not be read to their end, or outputs not be written.
+        ConfigError: something is missing that `check` would have found; or a LiveKit room cannot be entered, or has been
+            asked to go faster than real time.
+        RunFailed: inputs could not be read to their end, or outputs not be written; or a server has ended its room.
     """
+    _check_pace(deployment, pace)
     return await _Run(deployment, out, pace, until_ns, stop or asyncio.Event()).go(on_session)
+
+
+def _check_pace(deployment: Deployment, pace: Pace) -> None:
+    if pace is Pace.FAST:
+        text = "a room on a LiveKit server runs in real time; leave --fast out"
+        problems = [deployment.problem(("rooms", name, "source"), text) for name, _ in deployment.live()]
+        if problems:
+            raise ConfigError(problems)
 
 
 class _Run:
@@ -135,6 +148,7 @@ class _Run:
     ) -> None:
         self._deployment = deployment
         self._studio = FileStudio(deployment, out)
+        self._live = LiveRooms(deployment, out)
         self._pace = pace
         length_s = deployment.file.session.length_s
         own_ns = None if length_s is None else ns_of_s(length_s)
@@ -162,7 +176,10 @@ class _Run:
             async with session:
                 if on_session:
                     on_session(session)
-                await self._play(session, conductor)
+                try:
+                    await self._play(session, conductor)
+                finally:
+                    await self._live.leave()
                 await conductor.release_all()
                 report = await session.close()
         finally:
@@ -174,6 +191,9 @@ class _Run:
         """Perform the script, and wait for the end, or for whatever comes before it."""
         async with session.script() as script:
             await conductor.open_rooms()
+            if await first(self._live.enter(session), self._stop.wait()):
+                self._cut_short = True
+                return
             for at_ns, perform in _agenda(self._deployment, conductor):
                 if self._until_ns is not None and at_ns >= self._until_ns:
                     break
@@ -182,13 +202,19 @@ class _Run:
                     return
                 await perform()
             if self._until_ns is not None:
-                over = await first(conductor.ended(), script.until(self._until_ns), self._stop.wait())
+                over = await first(
+                    self._all_ended(conductor), script.until(self._until_ns), self._stop.wait()
+                )
                 self._cut_short = over == STOPPED or (over == REACHED and not self._wanted_all)
                 # In here, because media time stands still as long as the script acts: not a frame more is read.
                 await conductor.release_all()
+                await self._live.leave()
                 await session.close()
                 return
-        self._cut_short = await first(conductor.ended(), self._stop.wait()) > 0
+        self._cut_short = await first(self._all_ended(conductor), self._stop.wait()) > 0
+
+    async def _all_ended(self, conductor: Conductor) -> None:
+        await asyncio.gather(conductor.ended(), self._live.ended())
 
     def _outcome(
         self, report: SessionReport, takes: Sequence[Take], rehearsals: Mapping[str, Rehearsal]
@@ -204,6 +230,7 @@ class _Run:
             for take in takes
             if take.failure
         ]
+        failed += self._live.problems()
         if failed:
             raise RunFailed(tuple(failed), outcome)
         return outcome

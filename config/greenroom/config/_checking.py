@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from greenroom.actors.processors import ProcessorFactory, ProcessorSpec
 from greenroom.adapters.files import probe
 from greenroom.adapters.processors import check_options, resolve
-from greenroom.config import _secrets
+from greenroom.config import _live_secrets, _secrets
 from greenroom.config._deployment import Deployment
 from greenroom.config._events import Reconnect, Refresh
+from greenroom.config._live_schema import LiveRoomSection
 from greenroom.config._refusals import Finding
 from greenroom.config._schema import RoomSection
 from greenroom.config._secrets import SecretMissing
@@ -34,11 +35,13 @@ def check(deployment: Deployment) -> None:
 def findings(deployment: Deployment) -> Iterator[Finding]:
     """Yield what is wrong with the world, as far as this deployment needs it."""
     yield from _processors(deployment)
-    for name, room in deployment.file.rooms.items():
+    for name, room in deployment.file.scripted.items():
         yield from _room(deployment, name, room)
+    for name, live in deployment.live():
+        yield from _live(name, live)
     for index, event in enumerate(deployment.file.events):
         if isinstance(event, Refresh | Reconnect):
-            yield from _token(deployment, deployment.file.rooms[event.room], ("events", index), event)
+            yield from _token(deployment, deployment.file.scripted[event.room], ("events", index), event)
 
 
 def _processors(deployment: Deployment) -> Iterator[Finding]:
@@ -86,6 +89,17 @@ def _room(deployment: Deployment, name: str, room: RoomSection) -> Iterator[Find
                 probe(deployment.path(text))
             except (OSError, ValueError) as error:
                 yield ("rooms", name, "tracks", index, key), str(error)
+
+
+def _live(name: str, room: LiveRoomSection) -> Iterator[Finding]:
+    path: KeyPath = ("rooms", name)
+    if missing := _live_secrets.missing_package():
+        yield (*path, "source"), missing
+    for key in ("url_env", "key_env", "secret_env"):
+        try:
+            _live_secrets.read(room, key)
+        except (SecretMissing, ValueError) as error:
+            yield (*path, key), str(error)
 
 
 def _token(

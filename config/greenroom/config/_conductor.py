@@ -105,7 +105,7 @@ class Conductor:
 
     async def open_rooms(self) -> None:
         """Open all rooms, with their credentials."""
-        for name, section in self._deployment.file.rooms.items():
+        for name, section in self._deployment.file.scripted.items():
             credentials = _secrets.credentials(self._deployment, section)
             self._rooms[name] = await self._session.open_room(name, credentials=credentials)
 
@@ -156,7 +156,7 @@ class Conductor:
         await asyncio.gather(*(self._end_of(take) for take in self.takes))
 
     async def _join(self, event: Join) -> None:
-        for section in self._deployment.file.rooms[event.room].tracks:
+        for section in self._deployment.file.scripted[event.room].tracks:
             if section.participant == event.participant and section.sid not in self._stays:
                 await self.publish(event.room, section)
 
@@ -167,13 +167,13 @@ class Conductor:
                 del self._stays[sid]
 
     async def _refresh(self, event: Refresh) -> None:
-        section = self._deployment.file.rooms[event.room]
+        section = self._deployment.file.scripted[event.room]
         credentials = _secrets.credentials(self._deployment, section, event)
         assert credentials is not None  # loading refuses a refresh of a room without a token
         await self._rooms[event.room].refresh(credentials)
 
     async def _reconnect(self, event: Reconnect) -> None:
-        section = self._deployment.file.rooms[event.room]
+        section = self._deployment.file.scripted[event.room]
         credentials = _secrets.credentials(self._deployment, section, event)
         self._reconnects += 1
         sids = {

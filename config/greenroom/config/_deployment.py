@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from greenroom.config._events import OpenStream
+from greenroom.config._live_schema import LiveRoomSection
 from greenroom.config._positions import Positions
 from greenroom.config._schema import DeploymentFile, RoomSection, TrackSection
 from greenroom.config.errors import KeyPath, Problem, dotted, unknown
@@ -53,6 +54,12 @@ class Deployment:
             for track in section.tracks:
                 yield room, track
 
+    def live(self) -> Iterator[tuple[str, LiveRoomSection]]:
+        """Yield the rooms that are on a LiveKit server."""
+        for room, section in self.file.rooms.items():
+            if isinstance(section, LiveRoomSection):
+                yield room, section
+
     def problem(self, path: KeyPath, text: str) -> Problem:
         """Return a problem with the key at ``path``."""
         return Problem(file=self.origin, line=self.lines.line(path), where=dotted(path), text=text)
@@ -82,6 +89,16 @@ def default_output(room: str, track: TrackSection, stream: str = "") -> str:
     """
     parts = [room, track.participant, *([track.source] if track.source != "microphone" else []), stream]
     return re.sub(r"[^\w.-]+", "_", "-".join(part for part in parts if part)).lstrip(".") + ".wav"
+
+
+def default_live_output(room: str, participant: str, source: str = "microphone") -> str:
+    """Return the name of the file that a participant's processed audio is written to.
+
+    >>> default_live_output("lobby", "guest 1", "screenshare_audio")
+    'lobby-guest_1-screenshare_audio.wav'
+    """
+    parts = [room, participant, *([source] if source != "microphone" else [])]
+    return re.sub(r"[^\w.-]+", "_", "-".join(parts)).lstrip(".") + ".wav"
 
 
 def token_place(room: RoomSection) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from greenroom.config._deployment import Deployment, default_output, token_place
+from greenroom.config._deployment import Deployment, default_live_output, default_output, token_place
 from greenroom.config._events import (
     AnyEvent,
     CloseStream,
@@ -19,6 +19,7 @@ from greenroom.config._events import (
     Refresh,
     Release,
 )
+from greenroom.config._live_schema import LiveRoomSection
 from greenroom.config._schema import ProcessorSection, RoomSection, TrackSection
 from greenroom.config._timeline import in_order
 
@@ -57,6 +58,9 @@ def _processor(deployment: Deployment, name: str) -> _Node:
     uses = Counter(step for _, track in deployment.tracks() for step in deployment.steps(track.pipeline))[
         name
     ]
+    if any(name in deployment.steps(room.pipeline) for _, room in deployment.live()):
+        how_many = "one for all streams" if section.shared else "one for each stream that comes"
+        return _Node(f"{name}  {_what(section)}: {how_many}", [_Node("worker")])
     if not uses:
         return _Node(f"{name}  {_what(section)}: used by no stream at the start")
     plural = "" if uses == 1 else "s"
@@ -71,11 +75,24 @@ def _what(section: ProcessorSection) -> str:
     return f"{section.use}{given}, {section.placement}, {section.on_fault} on fault"
 
 
-def _room(deployment: Deployment, name: str, room: RoomSection) -> _Node:
+def _room(deployment: Deployment, name: str, room: RoomSection | LiveRoomSection) -> _Node:
+    if isinstance(room, LiveRoomSection):
+        return _live(deployment, name, room)
     place = token_place(room)
     reached = ", ".join(part for part in (room.url, f"token from {place}" if place else "") if part)
     tracks = [_track(deployment, name, track) for track in room.tracks]
     return _Node(f"room:{name}" + (f"  {reached}" if reached else ""), tracks)
+
+
+def _live(deployment: Deployment, name: str, room: LiveRoomSection) -> _Node:
+    reached = f"{room.room or name} at ${room.url_env} as {room.identity}, key from ${room.key_env} and ${room.secret_env}"
+    whose = ", ".join(room.participants) if room.participants else "everybody"
+    steps = " > ".join(deployment.steps(room.pipeline))
+    goes = "a track in the room" if room.output == "track" else default_live_output(name, "PARTICIPANT")
+    taken = f"{whose}: {', '.join(room.sources)}"
+    return _Node(
+        f"room:{name}  {reached}", [_Node(f"tracks of {taken}", [_Node(f"stream  {steps} > {goes}")])]
+    )
 
 
 def _track(deployment: Deployment, room: str, track: TrackSection) -> _Node:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from greenroom.config._deployment import outputs_of
+from greenroom.config._live_schema import LiveRoomSection
 from greenroom.config._refusals import Finding
 from greenroom.config._schema import DeploymentFile
 from greenroom.config.errors import KeyPath, dotted, shown, unknown
@@ -15,6 +16,7 @@ def findings(file: DeploymentFile) -> Iterator[Finding]:
     yield from _repeated("sid", _sids(file))
     yield from _repeated("participant and source", _publications(file))
     yield from _repeated("output", outputs_of(file), case_matters=False)
+    yield from _repeated("room and identity on the server", _places(file))
 
 
 def unknown_steps(file: DeploymentFile, pipeline: str | tuple[str, ...], path: KeyPath) -> Iterator[Finding]:
@@ -41,6 +43,8 @@ def _steps(file: DeploymentFile) -> Iterator[Finding]:
     for room, section in file.rooms.items():
         for index, track in enumerate(section.tracks):
             yield from unknown_steps(file, track.pipeline, ("rooms", room, "tracks", index, "pipeline"))
+        if isinstance(section, LiveRoomSection):
+            yield from unknown_steps(file, section.pipeline, ("rooms", room, "pipeline"))
 
 
 def _sids(file: DeploymentFile) -> Iterator[tuple[KeyPath, str]]:
@@ -53,6 +57,13 @@ def _publications(file: DeploymentFile) -> Iterator[tuple[KeyPath, str]]:
     for room, section in file.rooms.items():
         for index, track in enumerate(section.tracks):
             yield ("rooms", room, "tracks", index), f"{room}/{track.participant}/{track.source}"
+
+
+def _places(file: DeploymentFile) -> Iterator[tuple[KeyPath, str]]:
+    """Yield where greenroom enters as whom: a server has one participant of an identity in a room."""
+    for room, section in file.rooms.items():
+        if isinstance(section, LiveRoomSection):
+            yield ("rooms", room), f"{section.url_env}/{section.room or room}/{section.identity}"
 
 
 def _repeated(

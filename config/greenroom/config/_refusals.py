@@ -58,7 +58,7 @@ def findings(error: ValidationError, data: Mapping[str, Any], schema: Mapping[st
 def _path(detail: ErrorDetails, data: Any) -> KeyPath:
     """Take out what pydantic adds to a location: the tag of an event, the branch of a union, the mark of a bad key."""
     loc = detail["loc"]
-    if loc[:1] == ("events",):
+    if loc[:1] in (("events",), ("rooms",)):
         loc = loc[:2] + loc[3:]
     if detail["type"] == "missing":
         return loc
@@ -82,6 +82,8 @@ def _text(detail: ErrorDetails, path: KeyPath, data: Mapping[str, Any], schema: 
             text = "is missing. " + _described(path, data, schema)
         case "union_tag_not_found", _:
             text = "has no 'do'; it is one of: " + ", ".join(_event_kinds(schema))
+        case "union_tag_invalid", {"tag": tag} if path[0] == "rooms":
+            text = unknown("source", tag, ("files", "livekit"))
         case "union_tag_invalid", {"tag": tag}:
             text = unknown("event", tag, _event_kinds(schema))
         case "string_pattern_mismatch", {"pattern": pattern}:
@@ -112,6 +114,11 @@ def _unknown_key(path: KeyPath, data: Mapping[str, Any], schema: Mapping[str, An
     known = _keys(path[:-1], data, schema)
     if key not in known and "token_env" in known and SECRET.search(key):
         return _INLINE
+    if key not in known and f"{key}_env" in known and SECRET.search(key):
+        return (
+            "a secret does not belong into this file. Put it into an environment variable and its name here: "
+            f'{key}_env = "{known[f"{key}_env"].get("default", "MY_SECRET")}"'
+        )
     return unknown("key", key, known)
 
 
@@ -127,7 +134,7 @@ def _described(path: KeyPath, data: Mapping[str, Any], schema: Mapping[str, Any]
 
 
 def _node(path: KeyPath, data: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Follow ``path`` through the schema; the data says which kind an event is."""
+    """Follow ``path`` through the schema; the data says which kind an event or a room is."""
     node = schema
     for step in path:
         data = data[step]
@@ -138,7 +145,8 @@ def _node(path: KeyPath, data: Any, schema: Mapping[str, Any]) -> Mapping[str, A
         else:
             node = _for_any_key(node)
         if "discriminator" in node:
-            node = {"$ref": node["discriminator"]["mapping"][data["do"]]}
+            kinds = node["discriminator"]
+            node = {"$ref": kinds["mapping"][data.get(kinds["propertyName"], "files")]}
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rpartition("/")[2]]
     return node

@@ -1,8 +1,8 @@
 """The deployment file: sections, keys, limits and what they mean, in the words that editors show."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from greenroom.actors.processors import OnFault, Placement
@@ -22,6 +22,7 @@ from greenroom.config._fields import (
     Steps,
     Variable,
 )
+from greenroom.config._live_schema import LiveRoomSection
 
 Restarts = Annotated[int, Field(ge=0, le=1000)]
 Channels = Annotated[int, Field(ge=1, le=8)]
@@ -165,8 +166,11 @@ class TrackSection(Section):
 
 
 class RoomSection(Section):
-    """A room: how it is reached, and its tracks."""
+    """A room whose tracks are files: how it is reached, and its tracks."""
 
+    source: Literal["files"] = Field(
+        default="files", description="Where its audio comes from: `files` (the default), or `livekit`."
+    )
     url: str = Field(
         default="", max_length=2048, description="The server's address, as processors are told it."
     )
@@ -195,6 +199,22 @@ class RoomSection(Section):
         return bool(self.token_env or self.token_file)
 
 
+def _told_apart(rooms: object) -> object:
+    """Say of each room that does not what its source is, so that the right section is chosen for it."""
+    if not isinstance(rooms, dict):
+        return rooms
+    return {
+        name: {"source": "files", **room} if isinstance(room, dict) else room  # pyright: ignore[reportUnknownVariableType] - checked below
+        for name, room in rooms.items()  # pyright: ignore[reportUnknownVariableType]
+    }
+
+
+Rooms = Annotated[
+    dict[Label, Annotated[RoomSection | LiveRoomSection, Field(discriminator="source")]],
+    BeforeValidator(_told_apart),
+]
+
+
 class DeploymentFile(Section):
     """A greenroom deployment: rooms, their tracks, their processors, and what happens when."""
 
@@ -211,8 +231,13 @@ class DeploymentFile(Section):
         default_factory=dict,
         description="Lists of processors, in the order in which audio goes through them.",
     )
-    rooms: dict[Label, RoomSection] = Field(min_length=1, description="The rooms, by name.")
+    rooms: Rooms = Field(min_length=1, description="The rooms, by name.")
     events: Annotated[tuple[AnyEvent, ...], Field(strict=False)] = Field(
         default=(),
         description="The script, one `[[events]]` each; sorted by `at_s` before it is played.",
     )
+
+    @property
+    def scripted(self) -> dict[str, RoomSection]:
+        """The rooms that the file itself fills and plays: those whose tracks are files."""
+        return {name: room for name, room in self.rooms.items() if isinstance(room, RoomSection)}

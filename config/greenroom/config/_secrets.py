@@ -32,7 +32,7 @@ def credentials(
     """
     place = event if event is not None and (event.token_env or event.token_file) else room
     if place.token_env:
-        return Credentials(token=Token(_variable(place.token_env)), url=room.url)
+        return Credentials(token=Token(variable(place.token_env)), url=room.url)
     if place.token_file:
         return Credentials(token=Token(_file(deployment.path(place.token_file))), url=room.url)
     return None
@@ -44,7 +44,7 @@ def options(section: ProcessorSection) -> dict[str, object]:
     Raises:
         SecretMissing: a variable is not set.
     """
-    return {**section.options, **{key: _variable(name) for key, name in section.options_env.items()}}
+    return {**section.options, **{key: variable(name) for key, name in section.options_env.items()}}
 
 
 def secret_options(section: ProcessorSection) -> frozenset[str]:
@@ -53,10 +53,15 @@ def secret_options(section: ProcessorSection) -> frozenset[str]:
     Raises:
         SecretMissing: a variable is not set.
     """
-    return frozenset(_variable(name) for name in section.options_env.values())
+    return frozenset(variable(name) for name in section.options_env.values())
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """Return what an environment variable holds.
+
+    Raises:
+        SecretMissing: nothing.
+    """
     text = os.environ.get(name, "")
     if not text.strip():
         raise SecretMissing(f"environment variable {name} is {'empty' if name in os.environ else 'not set'}")

@@ -84,6 +84,7 @@ class _Stage:
 
     def __init__(self, file: DeploymentFile) -> None:
         self._file = file
+        self._rooms = file.scripted
         self._players: Mapping[str, _Player] = {
             track.sid: _Player(track=track, home=room)
             for room, section in file.rooms.items()
@@ -123,9 +124,14 @@ class _Stage:
             case _:
                 assert_never(event)
 
+    def _no_room(self, name: str) -> str:
+        if name in self._file.rooms:
+            return f"room {shown(name)} is on a LiveKit server: what happens there comes from the server, not from a script"
+        return unknown("room", name, self._rooms)
+
     def _join(self, event: Join) -> Problems:
-        if event.room not in self._file.rooms:
-            yield "room", unknown("room", event.room, self._file.rooms)
+        if event.room not in self._rooms:
+            yield "room", self._no_room(event.room)
             return
         theirs = {a.track.participant for a in self._players.values() if a.home == event.room}
         if event.participant not in theirs:
@@ -149,8 +155,8 @@ class _Stage:
                 player.enter()
 
     def _leave(self, event: Leave) -> Problems:
-        if event.room not in self._file.rooms:
-            yield "room", unknown("room", event.room, self._file.rooms)
+        if event.room not in self._rooms:
+            yield "room", self._no_room(event.room)
             return
         present = [a for a in self._in(event.room) if a.track.participant == event.participant]
         if not present:
@@ -178,12 +184,12 @@ class _Stage:
             yield "sids", f"sid {shown(sid)} would be there twice"
 
     def _token(self, event: Refresh | Reconnect, *, needed: bool = True) -> Problems:
-        room = self._file.rooms.get(event.room)
+        room = self._rooms.get(event.room)
         new = bool(event.token_env or event.token_file)
         if event.token_env and event.token_file:
             yield "", "give token_env or token_file, not both"
         if room is None:
-            yield "room", unknown("room", event.room, self._file.rooms)
+            yield "room", self._no_room(event.room)
         elif needed and not room.has_token and not new:
             yield (
                 "",
@@ -192,8 +198,8 @@ class _Stage:
 
     def _move(self, event: Move) -> Problems:
         player, hindrance = self._present(event.track)
-        if event.to not in self._file.rooms:
-            yield "to", unknown("room", event.to, self._file.rooms)
+        if event.to not in self._rooms:
+            yield "to", self._no_room(event.to)
         elif player is None:
             yield "track", hindrance
         elif player.room == event.to:

@@ -1,7 +1,7 @@
 """Another participant, in a process of its own: takes commands on stdin, one JSON object a line, and answers each on stdout.
 
 Run as ``python -m tests.livekit.server.peer``. Commands: ``connect`` (url, token), ``publish`` (hz or file), ``unpublish``,
-``hear`` (hz; waits until it hears that, answers the level), ``leave``, ``quit``.
+``hear`` (hz; waits until it hears that, answers the level), ``forget``, ``leave``, ``quit``.
 """
 
 import asyncio
@@ -102,6 +102,11 @@ class Peer:
                     return {"level": found, "who": identity}
             self.news.clear()
             await self.news.wait()
+
+    async def forget(self) -> dict[str, Any]:
+        """Forget what was heard so far."""
+        self.heard.clear()
+        return {}
 
     def _on_track(
         self, track: rtc.Track, _: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant

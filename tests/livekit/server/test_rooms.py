@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from livekit import rtc
+from livekit import api, rtc
 from tests.livekit.server.ears import both, ours
-from tests.livekit.server.roomkit import GAIN, Peer, Probe, peer, play, token, until
+from tests.livekit.server.roomkit import GAIN, Peer, Probe, peer, play, server_api, token, until
 from tests.livekit.server.serverkit import Server
 from tests.livekit.server.tones import AMPLITUDE, ANNA_HZ, BEN_HZ, RATE_HZ
 
@@ -127,5 +128,29 @@ def test_speech_comes_through_with_its_pauses_quieter(server: Server, tmp_path: 
         (raw_quiet, raw_loud), (quiet, loud) = (np.percentile(each, [10, 95]) for each in levels)
         assert quiet < 0.7 * raw_quiet
         assert loud > 0.3 * raw_loud
+
+    play(story())
+
+
+def test_a_connection_that_is_given_up_is_left_again(server: Server) -> None:
+    """Cancelled between the server's welcome and the SDK's: upstream ends the process ten seconds later, by a signal."""
+
+    async def there(client: api.LiveKitAPI) -> set[str]:
+        found = await client.room.list_participants(api.ListParticipantsRequest(room="given-up"))
+        return {each.identity for each in found.participants}
+
+    async def story() -> None:
+        async with Session() as session, server_api(server) as client, peer(server, "anna", "given-up"):
+            room = rtc.Room()
+            task = asyncio.create_task(connect(session, server.url, token("me", "given-up"), room=room))
+            while "me" not in await there(client):
+                assert not task.cancelled()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+                await room.disconnect()
+            assert not room.isconnected()
+            while "me" in await there(client):
+                pass
 
     play(story())

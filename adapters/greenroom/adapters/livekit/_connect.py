@@ -1,5 +1,6 @@
 """Connecting a room that a session knows from its first event on."""
 
+import asyncio
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ async def connect(
 
     Raises:
         ValueError, TypeError: the url or the token cannot be one.
+        CancelledError: after the room was connected and left again.
         ConnectFailed: the server refused, or is not there; the session is as it was before.
         SessionClosed, AlreadyAttached: see `attach`.
     """
@@ -43,7 +45,7 @@ async def connect(
     room = rtc.Room() if room is None else room
     attachment = attach(session, room)
     try:
-        await room.connect(url, secret, options or rtc.RoomOptions())
+        await _connected(room, url, secret, options or rtc.RoomOptions())
     except rtc.ConnectError as error:
         attachment.let_go()
         raise ConnectFailed(_told(url, error, secret)) from None
@@ -52,6 +54,22 @@ async def connect(
         raise
     attachment.look()
     return room
+
+
+async def _connected(room: rtc.Room, url: str, token: str, options: rtc.RoomOptions) -> None:
+    """Connect, to the end: if the caller is cancelled meanwhile, the room is left again before that is passed on.
+
+    The SDK must not be cancelled in there: seconds later it ends the whole process, because a room that it has
+    connected was never taken over.
+    """
+    connecting = asyncio.ensure_future(room.connect(url, token, options))
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting])
+        if room.isconnected():
+            await room.disconnect()
+        raise
 
 
 def _checked(url: object, token: object) -> str:
