@@ -408,3 +408,24 @@ def test_the_budget_of_a_subtree_is_shown_beside_the_supervisors(simulated: Acto
         ("top", True, 1, 1),
     ]
     assert "restarts 1/5, restarts 1/2 of subtree" in simulated.snapshot().describe()
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ALL])
+def test_who_is_on_its_way_back_is_restarting(strategy: Strategy, simulated: ActorSystem) -> None:
+    """The one whose start goes on, and in a group those whose turn has not come."""
+    slow: list[bool] = []
+
+    def start(_: Any) -> Any:
+        return START_LATER if slow else None
+
+    tree = Tree(simulated, flags(strategy), [worker("a", on_start=start), worker("b")])
+    first = tree.child("a")
+    slow.append(True)
+    first.tell(fail)
+    wait_until(simulated, lambda: first.incarnation == 2 and first.state_name == "starting")
+    simulated.runtime.advance(MS)
+    assert state(simulated, "top/a") is ActorState.RESTARTING
+    together = strategy is Strategy.ONE_FOR_ALL
+    assert state(simulated, "top/b") is (ActorState.RESTARTING if together else ActorState.RUNNING)
+    first._cell.put_continuation(first._cell.life, first._cell.actor.acknowledge, ())
+    tree.until(a=2, b=2 if together else 1)

@@ -154,7 +154,7 @@ def listen(path: Path) -> socket.socket:
             path, f"the path is longer than {LONGEST_PATH} bytes; use a folder nearer to the root"
         )
     _make_room(path)
-    fresh = path.with_name(f".{os.getpid()}")
+    fresh = path.with_name(f".{path.name}")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         fresh.unlink(missing_ok=True)
