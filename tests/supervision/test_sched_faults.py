@@ -40,7 +40,7 @@ class Diary(Actor):
     def on_stop(self) -> None:
         self.diary.append("stop")
 
-    def on_failure(self, *_: Any) -> None:
+    def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
         self.diary.append("failure")
 
     def on_given_up(self) -> None:

@@ -268,7 +268,8 @@ def test_a_step_that_hangs_is_named_by_its_thread() -> None:
 def test_outside_of_steps_nothing_lingers_or_hangs() -> None:
     """It would be the program's own time."""
     runtime = SimulatedRuntime()
-    for act in (lambda: runtime.linger(1), runtime.hang):
+    acts: list[Callable[[], Any]] = [lambda: runtime.linger(1), runtime.hang]
+    for act in acts:
         with pytest.raises(AssertionError, match="only what runs in a step"):
             act()
 

@@ -75,9 +75,9 @@ def lost_update(clerks: int = 3, noise: int = 4) -> Callable[[SimulatedRuntime],
             refs = [system.start(Clerk, account) for _ in range(clerks)]
             for _ in range(noise):
                 system.start(Clerk, account).tell(3)
-            for at, ref in enumerate(refs):
-                runtime.call_later(10 * at, partial(ref.tell, "count"))
-                runtime.call_later(10 * at, partial(refs[0].tell, 1))
+            for ref in refs:
+                runtime.call_later(10, partial(ref.tell, "count"))
+                runtime.call_later(10, partial(refs[0].tell, 1))
             runtime.advance(1_000)
             assert account.ask(None) == clerks, "an update is lost"
 

@@ -4,12 +4,15 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pykka
 import pytest
 
 from greenroom.supervision import (
+    ActorRef,
     ActorSystem,
     Backoff,
     ChildSpec,
@@ -76,6 +79,11 @@ def small(seed: int) -> list[str]:
     return lines
 
 
+def watch(ref: ActorRef[Any], actor: Probe) -> None:
+    """Watch another actor."""
+    actor.monitor(ref)
+
+
 def large(seed: int) -> list[str]:
     """Run a supervisor with back-off, children that fail, monitors and faults of every kind under each scheduler."""
     lines: list[str] = []
@@ -109,7 +117,7 @@ def large(seed: int) -> list[str]:
             for round_ in range(20):
                 for cell in list(top._cell.children or ()):
                     cell.ref.send(round_)
-                    watcher.send(lambda actor, ref=cell.ref: actor.monitor(ref))
+                    watcher.send(partial(watch, cell.ref))
                 runtime.advance(2 * MS)
         assert runtime.visited is not None
         lines.append(f"{sorted(runtime.visited.items())} {runtime.choices}")

@@ -149,7 +149,7 @@ class _Look:
         if used_ns is not None and self.used_ns is not None:
             self.quiet = self.quiet + 1 if used_ns - self.used_ns < USED_NS else 0
         self.used_ns = used_ns
-        if self.quiet >= QUIET_LOOKS:
+        if self.quiet >= QUIET_LOOKS and _sleeping(ident):
             return "something that blocks"
         if time.monotonic_ns() - self.began_ns > self.runtime.patience_ns:
             return f"something that takes more than {self.runtime.patience_ns / 1e9:g} s of real time"
@@ -161,6 +161,16 @@ def _used_ns(ident: int) -> int | None:
         return time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
     except (AttributeError, OSError):  # not on this system, or the thread has ended
         return None
+
+
+def _sleeping(ident: int) -> bool:
+    """Whether a thread waits for something that may never come: not for the processor, nor for a disk."""
+    native = next((thread.native_id for thread in threading.enumerate() if thread.ident == ident), None)
+    try:
+        status = Path(f"/proc/self/task/{native}/stat").read_text("ascii", "replace")
+    except OSError:  # no Linux: then there is nothing to tell it by
+        return True
+    return status.rpartition(")")[2].split()[0] == "S"
 
 
 class Watchdog:
