@@ -16,11 +16,14 @@ from greenroom.supervision import (
     CountChildren,
     Dispatcher,
     Shutdown,
+    StartChild,
     Strategy,
     Supervisor,
     SupervisorFlags,
+    UpdateSupervisor,
 )
 from greenroom.supervision._clock import Clock
+from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision.events import ActorEnded
 from greenroom.supervision.probes import Probe, Recorder
@@ -187,3 +190,31 @@ def test_timers_that_many_threads_set_and_cancel_fire_once_or_never() -> None:
         assert clock.live() == 0
     finally:
         clock.close()
+
+
+def test_a_start_under_a_dynamic_supervisor_does_not_look_at_the_others(
+    simulated: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even after an update, which has other supervisors put their children in order: they stop all at once."""
+    flags = SupervisorFlags(strategy=Strategy.DYNAMIC)
+    crowd = simulated.start(Supervisor, flags)
+    crowd.ask(StartChild(spec=ChildSpec(id="first", start=Member)))
+    crowd.ask(UpdateSupervisor(children=[ChildSpec(id="first", start=Member)]))
+    with monkeypatch.context() as patched:
+        patched.setattr(Family, "__iter__", lambda _: pytest.fail("it looked at all of its children"))
+        crowd.ask(StartChild(spec=ChildSpec(id="second", start=Member)))
+    assert crowd.ask(CountChildren()).active == 2
+
+
+def test_roots_that_are_started_during_the_stop_are_stopped_too(simulated: ActorSystem) -> None:
+    """The stop goes from the newest to the oldest, and again until nobody is left."""
+    seen = Recorder(simulated)
+
+    def start_another(actor: Probe) -> None:
+        simulated.launch(Member, name="late")
+
+    for name in ("first", "second"):
+        simulated.launch(Probe, kwargs={"on_stop": start_another if name == "second" else None}, name=name)
+    assert simulated.stop()
+    assert [event.path for event in seen.of(ActorEnded)] == ["second", "first", "late"]
+    assert simulated.roots() == ()

@@ -192,7 +192,7 @@ class Keeper:
     def _rearrange(self) -> None:
         """Have the machine stop the children in reverse start order where an update has changed that."""
         cell = self._actor._cell
-        if not self._rearranged or not cell.children:
+        if not self._rearranged or not cell.children or cell.together:  # who stop together have no order
             return
         ours = dict.fromkeys(
             self._kept[child.id].ref._cell for child in self.family if child.id in self._kept

@@ -277,15 +277,18 @@ class ActorSystem(ClosedByAwait):
         Raises:
             AskTimeout: some are still there after ``timeout_ns``.
         """
-        while True:
-            with self._lock:
-                cell = next(reversed(self._roots), None)
-            if cell is None:
-                return True
-            gone: Future[None] = Future(self.runtime, cell.path)
-            cell.watch(self.runtime.next_id(), partial(_note, gone), None)
-            cell.request_stop(Shutdown())  # where it has ended already, the signal of that is on its way
-            gone.get(timeout=None if timeout_ns is None else timeout_ns / 1e9)
+        # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
+        while left := self.roots():
+            for cell in reversed(left):
+                if cell in self._roots:
+                    self._stop_root(cell, None if timeout_ns is None else timeout_ns / 1e9)
+        return True
+
+    def _stop_root(self, cell: Cell, timeout_s: float | None) -> None:
+        gone: Future[None] = Future(self.runtime, cell.path)
+        cell.watch(self.runtime.next_id(), partial(_note, gone), None)
+        cell.request_stop(Shutdown())  # where it has ended already, the signal of that is on its way
+        gone.get(timeout=timeout_s)
 
     def request_stop(self, ref: ActorRef[Any]) -> None:
         """Ask an actor without a parent to stop within its shutdown budget; returns at once."""
