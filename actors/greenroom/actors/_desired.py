@@ -201,6 +201,7 @@ class TrackState:
         info: what its processors are told of it; None: nothing, it is in no room.
         ticket: while it moves from room to room, holds one item; who pops it has the track.
         kept: what a reconnecting room has kept for it: processors that its first streams take.
+        lent: while it moves, the room that its leases were transferred to, and which; or None.
         handle: what people hold of it.
         room_handle: what people hold of its room.
     """
@@ -219,6 +220,7 @@ class TrackState:
     streams: dict[str, StreamState] = field(default_factory=dict[str, StreamState])
     serial: int = 0
     kept: tuple["ActorRef[Any]", ...] = ()
+    lent: "tuple[ActorRef[Any], list[Granted]] | None" = None
     removed: bool = False
     moving: bool = False
     ticket: list[None] = field(default_factory=list[None])

@@ -32,6 +32,7 @@ class Move:
         """Transfer the leases; one that is lost on the way is obtained anew later."""
         to = self._message.to
         self._transferred = self._track.leases()
+        self._track.lent = (to, self._transferred)
         transfers = [
             granted.processor.ask(
                 Transfer(lease_id=granted.lease_id, holder=to, incarnation=to.incarnation), block=False

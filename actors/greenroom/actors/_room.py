@@ -71,6 +71,8 @@ class RoomActor(Supervisor):
             track.kept = ()  # those leases ended with the incarnation that held them
             if track.room_name != state.name or (track.ticket and not track.claim()):
                 state.tracks.pop(track.key)  # another room has it by now
+            elif track.lent is not None:
+                _take_back(track)  # an incarnation that ended in the middle of a move
         return [self._child_spec(track) for track in state.tracks.values()]
 
     def on_start(self) -> Any:
@@ -290,6 +292,7 @@ class RoomActor(Supervisor):
     def moved(self, track: TrackState, *, taken: bool, lender: ActorRef[Any] | None = None) -> None:
         """A move is over; one that was not taken stays, with its streams and processors as they are."""
         del self._moves[track.key]
+        track.lent = None
         if taken or not track.claim():  # without a ticket it was taken, although we were not told
             if self.has(track):
                 del self._state.tracks[track.key]
@@ -356,6 +359,14 @@ class RoomActor(Supervisor):
             restart=Restart.TRANSIENT,
             shutdown_ns=ShutdownBudget.INFINITE,
         )
+
+
+def _take_back(track: TrackState) -> None:
+    """Release the leases of a track that were transferred to a room which will not get it; its streams obtain new ones."""
+    assert track.lent is not None
+    (lender, lent), track.lent = track.lent, None
+    for granted in lent:
+        granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))
 
 
 def _release(granted: Granted) -> None:

@@ -8,6 +8,7 @@ from greenroom.actors import BadProcessorSpec, NotAProcessor, UnknownProcessor
 from greenroom.adapters import AdapterError
 from greenroom.config import ConfigError
 from greenroom.console.cli import BAD_INPUT, OUR_BUG, READER_GONE
+from greenroom.simulation import SimulationError
 
 
 def explain(error: Exception) -> int:
@@ -25,7 +26,7 @@ def explain(error: Exception) -> int:
         case ConfigError():
             _say(str(error))
             return BAD_INPUT
-        case AdapterError() | BadProcessorSpec() | UnknownProcessor() | NotAProcessor():
+        case AdapterError() | BadProcessorSpec() | UnknownProcessor() | NotAProcessor() | SimulationError():
             _say(f"greenroom: {error}")
             return BAD_INPUT
         case OSError():

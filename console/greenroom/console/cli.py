@@ -26,6 +26,7 @@ examples:
   greenroom run demo                     watch the demo in real time
   greenroom run demo --fast --out out    as fast as the machine goes; then open out/report.html
   greenroom tree                         in another terminal: what its actors are doing
+  greenroom simulate --seeds 2000        try 2,000 random scenarios in random orders, with faults
   greenroom init                         write a commented deployment to start from
 """
 
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version and exit")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_run(commands)
+    _add_simulate(commands)
     check = _add(
         commands, "check", _check, "validate a deployment without running it; print what would start"
     )
@@ -137,6 +139,51 @@ def _add_tree(commands: Any) -> None:
     )
 
 
+def _add_simulate(commands: Any) -> None:
+    simulate = _add(
+        commands, "simulate", _simulate, "try many orders of a scenario, with faults, and check the laws"
+    )
+    simulate.add_argument(
+        "scenario",
+        metavar="SCENARIO",
+        nargs="?",
+        default="random",
+        help="a shipped scenario, a .toml or .json file, or random: another one for each seed; default: %(default)s",
+    )
+    simulate.add_argument(
+        "--seeds", metavar="N", type=_whole, default=200, help="how many schedules; default: %(default)s"
+    )
+    simulate.add_argument(
+        "--first", metavar="N", type=_from_0, default=0, help="the first seed; default: %(default)s"
+    )
+    simulate.add_argument("--jobs", metavar="J", type=_whole, help="processes; default: one for each core")
+    simulate.add_argument(
+        "--strategy", metavar="S", default="random", help="random, pct, delay or dfs; default: %(default)s"
+    )
+    simulate.add_argument(
+        "--faults",
+        metavar="F",
+        default="light",
+        help="a shipped plan or a file; none for none; default: %(default)s",
+    )
+    simulate.add_argument(
+        "--law",
+        metavar="LAW",
+        action="append",
+        default=[],
+        help="only this law (a name or a number), or beside them module:name, one of your own; may be repeated",
+    )
+    simulate.add_argument(
+        "--replay", metavar="TOKEN", type=_text, help="run again what a failure has printed"
+    )
+    simulate.add_argument(
+        "--trace", metavar="FILE", type=_text, help="write the failing run, step by step, as JSON"
+    )
+    simulate.add_argument("--html", metavar="FILE", type=_text, help="write a chart of the failing run")
+    simulate.add_argument("--coverage", action="store_true", help="print which orders and faults were met")
+    simulate.add_argument("--keep-going", action="store_true", help="go on after a failure")
+
+
 def _add(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], help_text: str
 ) -> argparse.ArgumentParser:
@@ -155,6 +202,25 @@ def _positive(text: str) -> float:
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0, like 5 or 2.5")
     return value
+
+
+def _whole(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return value
+
+
+def _from_0(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
 
 
 def _folder(text: str) -> str:
@@ -208,6 +274,28 @@ def _tree(arguments: argparse.Namespace) -> int:
         ),
     )
     return OK
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from greenroom.console._simulate import SimulateOptions, simulate  # noqa: PLC0415
+
+    held = simulate(
+        SimulateOptions(
+            scenario=arguments.scenario,
+            seeds=arguments.seeds,
+            first=arguments.first,
+            jobs=arguments.jobs or 0,
+            strategy=arguments.strategy,
+            faults=arguments.faults,
+            laws=tuple(arguments.law),
+            replay=arguments.replay or "",
+            trace=arguments.trace or "",
+            html=arguments.html or "",
+            coverage=arguments.coverage,
+            keep_going=arguments.keep_going,
+        )
+    )
+    return OK if held else LAW_BROKEN
 
 
 def _check(arguments: argparse.Namespace) -> int:

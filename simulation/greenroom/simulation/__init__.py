@@ -5,7 +5,9 @@
 True
 """
 
+from greenroom.simulation._chart import chart_of, write_chart
 from greenroom.simulation._court import NAMES, TITLES
+from greenroom.simulation._coverage import Covered, actor_coverage, fault_coverage
 from greenroom.simulation._faults import (
     NO_FAULTS,
     Fault,
@@ -16,8 +18,10 @@ from greenroom.simulation._faults import (
     plan_of,
 )
 from greenroom.simulation._files import load_scenario, save_scenario, scenario_data, scenario_of
+from greenroom.simulation._files import names as shipped_names
 from greenroom.simulation._player import Player, Story, story_of
 from greenroom.simulation._random import WEIGHTS, random_scenario
+from greenroom.simulation._replay import Repeat, fingerprint, parse_token
 from greenroom.simulation._run import (
     STRATEGIES,
     Failure,
@@ -28,7 +32,10 @@ from greenroom.simulation._run import (
     scheduler_of,
 )
 from greenroom.simulation._scenario import Builder, Part, Scenario
+from greenroom.simulation._shrink import Shrunk, shrink
 from greenroom.simulation._stage import Stage
+from greenroom.simulation._sweep import Sweep, Tally, cores, find_laws, sweep
+from greenroom.simulation._trace import Line, Trace, trace_of
 from greenroom.simulation._witness import InjectedError
 from greenroom.simulation.errors import (
     BadFaultPlan,
@@ -50,6 +57,7 @@ __all__ = [
     "BadScenario",
     "BadToken",
     "Builder",
+    "Covered",
     "Failure",
     "Fault",
     "FaultPlan",
@@ -57,19 +65,32 @@ __all__ = [
     "InjectedError",
     "Law",
     "LawBroken",
+    "Line",
     "Outcome",
     "Part",
     "Player",
+    "Repeat",
     "Scenario",
     "Setting",
+    "Shrunk",
     "SimulationError",
     "Stage",
     "Story",
+    "Sweep",
+    "Tally",
+    "Trace",
     "UnknownName",
+    "actor_coverage",
+    "chart_of",
+    "cores",
     "explore",
+    "fault_coverage",
+    "find_laws",
+    "fingerprint",
     "law",
     "load_faults",
     "load_scenario",
+    "parse_token",
     "plan_data",
     "plan_of",
     "random_scenario",
@@ -78,5 +99,10 @@ __all__ = [
     "scenario_data",
     "scenario_of",
     "scheduler_of",
+    "shipped_names",
+    "shrink",
     "story_of",
+    "sweep",
+    "trace_of",
+    "write_chart",
 ]

@@ -2,10 +2,10 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from greenroom.simulation._actorfaults import ActorFaults
 from greenroom.simulation._court import ANSWERED, TITLES, Court
@@ -74,7 +74,8 @@ class Outcome:
         choices: the schedule: what was chosen wherever there was a choice.
         fired: the faults that happened.
         rests: how often everything was looked at.
-        visited: the orders that were seen, where they were counted.
+        points: how often each fault has happened: where it is, its kind, its point.
+        visited: how often each (class, state, message) of actors was met, where that was counted.
     """
 
     seed: int
@@ -85,6 +86,9 @@ class Outcome:
     choices: tuple[int, ...]
     fired: tuple[Fired, ...]
     rests: int
+    points: Mapping[tuple[str, str, str], int] = field(
+        default_factory=dict[tuple[str, str, str], int], compare=False
+    )
     visited: Mapping[tuple[str, str, str], int] = field(
         default_factory=dict[tuple[str, str, str], int], compare=False
     )
@@ -148,6 +152,7 @@ def run(
     trace: Callable[[TraceLine], None] | None = None,
     on_stage: Callable[[Stage], None] | None = None,
     coverage: bool = False,
+    runtime: SimulatedRuntime | None = None,
 ) -> Outcome:
     """Run a story once, in this thread, and return what came of it.
 
@@ -159,22 +164,24 @@ def run(
         trace: told of each step.
         on_stage: told of the stage before it begins.
         coverage: whether to count which messages met which actors in which state.
+        runtime: to run on, in place of one with that seed, scheduler, trace and coverage.
     """
     setting = setting or Setting()
+    if runtime is None:
+        runtime = SimulatedRuntime(seed, scheduler=scheduler, trace=trace, limit=setting.steps_max)
     injector = Injector(setting.faults, seed)
-    runtime = SimulatedRuntime(
-        seed,
-        scheduler=scheduler,
-        trace=trace,
-        limit=setting.steps_max,
-        faults=ActorFaults(injector) if injector.watches(ACTOR) else None,
-        coverage=coverage,
-    )
+    faults = runtime.faults = ActorFaults(injector) if coverage or injector.watches(ACTOR) else None
     stage = Stage(runtime, injector, under_test=setting.under_test)
+    if coverage and faults is not None:
+        faults.state_of = stage.state_of
     stage.court = Court(stage, setting.laws, setting.only)
     if on_stage is not None:
         on_stage(stage)
-    play = story_of(story) if isinstance(story, Scenario) else story
+    return _played(stage, story_of(story) if isinstance(story, Scenario) else story, setting)
+
+
+def _played(stage: Stage, play: Story, setting: Setting) -> Outcome:
+    runtime = stage.runtime
     error: BaseException | None = None
     loop = SimulatedLoop(runtime)
     with (
@@ -192,7 +199,8 @@ def run(
             runner.run(_abandon(stage, loop))
         loop.closing = True
     return Outcome(
-        seed=seed,
+        seed=runtime.seed,
+        points=dict(stage.injector.met),
         failure=failure,
         error=error,
         steps=steps,
@@ -200,7 +208,7 @@ def run(
         choices=choices,
         fired=tuple(stage.injector.fired),
         rests=stage.court.rests,
-        visited=runtime.visited or {},
+        visited={} if runtime.faults is None else getattr(runtime.faults, "visited", {}),
     )
 
 
@@ -287,10 +295,3 @@ def explore(
         if not outcome.held:
             return outcome
     return None
-
-
-def replayed(choices: Sequence[int]) -> Any:
-    """Return the scheduler that repeats a schedule."""
-    from greenroom.supervision.schedules import Replay  # noqa: PLC0415 - only who repeats needs it
-
-    return Replay(choices)

@@ -63,6 +63,7 @@ class Stage:
         transferred: leases that were handed over to streams: processor and number.
         sinks: what streams were written to.
         readers: who iterates.
+        on_note: told what the story does, for traces: who, and what.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Stage:
         self.readers: list[FrameCheck] = []
         self.report: SessionReport | None = None
         self.own_errors: list[tuple[str, BaseException]] = []
+        self.on_note: Callable[[str, str], None] | None = None
         self._under_test = under_test
         self._inline: set[str] = set()
         self._witnesses = 0
@@ -105,6 +107,11 @@ class Stage:
         if court.news and self.runtime.at_rest:
             court.on_rest()
 
+    def note(self, who: str, what: str) -> None:
+        """Note something for the trace, if there is one."""
+        if self.on_note is not None:
+            self.on_note(who, what)
+
     async def elapse(self, delay_ns: int) -> None:
         """Let virtual time go by."""
         over: Future[None] = Future(self.runtime, "a while")
@@ -131,6 +138,7 @@ class Stage:
         Args:
             pending: what has been asked and not answered yet.
         """
+        self.note("story", "faults are over: everything must come to rest and work again")
         self.injector.stop()
         before = {check: check.processed for check in self.readers}
         if not await self.until(lambda: not pending(), within_ns=SETTLE_NS):
@@ -151,6 +159,7 @@ class Stage:
 
     async def close(self) -> SessionReport:
         """End the session, and judge its record."""
+        self.note("story", "the session is closed")
         self.report = await self.session.close()
         while self.runtime.step(self.runtime.now_ns()):
             pass
@@ -272,6 +281,13 @@ class Stage:
         for cell in cells:
             cells.extend(list(cell.children or ()))
         return [cell.ref for cell in cells if cell.actor_class.__name__ == kind]
+
+    def state_of(self, kind: str, path: str) -> str:
+        """Return the state in which an actor handles its next message, for the books of what was met."""
+        if kind != "ProcessorActor":
+            return "running"
+        book = self.session.record().processors.get(path.rpartition("/")[2])
+        return "building" if book is None else str(book.state)
 
     # -- judging ------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,181 @@
+"""``greenroom simulate``: runs scenarios under many seeds, shows how far it is, and makes what fails short."""
+
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from greenroom import simulation
+from greenroom.simulation import Covered, Repeat, Setting, Sweep, Tally, Trace
+
+GAPS_SHOWN: Final = 4
+PIPED_COLUMNS: Final = 120
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulateOptions:
+    """What the command line says.
+
+    Attributes:
+        scenario: a shipped name, a file, or ``random``.
+        seeds: how many, from ``first``.
+        jobs: how many processes; 0 takes one for each core.
+        strategy: how orders are chosen.
+        faults: a shipped plan or a file.
+        laws: which count.
+        replay: a token; nothing else is run then.
+        trace: a file for the trace of a failure (or of the replay), as JSON.
+        html: a file for its chart.
+        coverage: print what was visited.
+        keep_going: go on after a failure.
+    """
+
+    scenario: str = "random"
+    seeds: int = 200
+    first: int = 0
+    jobs: int = 0
+    strategy: str = "random"
+    faults: str = "light"
+    laws: tuple[str, ...] = ()
+    replay: str = ""
+    trace: str = ""
+    html: str = ""
+    coverage: bool = False
+    keep_going: bool = False
+
+
+def simulate(options: SimulateOptions) -> bool:
+    """Run, report, and return whether all laws held.
+
+    Raises:
+        SimulationError: a scenario, a plan, a strategy, a law or a token is not one.
+        OSError: a file cannot be written.
+    """
+    console = Console(stderr=True, **({} if sys.stderr.isatty() else {"width": PIPED_COLUMNS}))  # type: ignore[arg-type]
+    if options.replay:
+        return _replay(options, console)
+    plan = Sweep(
+        scenario=None if options.scenario == "random" else simulation.load_scenario(options.scenario),
+        faults=simulation.load_faults(options.faults),
+        strategy=options.strategy,
+        first=options.first,
+        seeds=options.seeds,
+        laws=options.laws,
+        coverage=options.coverage,
+        keep_going=options.keep_going,
+    )
+    jobs = min(options.jobs or simulation.cores(), max(1, options.seeds // 20))
+    with _progress(console, options) as (progress, task):
+        tally = simulation.sweep(plan, jobs=jobs, on_progress=lambda so_far: _show(progress, task, so_far))
+    _print_tally(options, plan, tally, jobs)
+    if options.coverage:
+        _print_coverage(tally, plan)
+    if not tally.failures:
+        return True
+    _tell(options, console, plan.setting(), tally)
+    return False
+
+
+# -- while it runs ------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress(console: Console, options: SimulateOptions) -> Generator[tuple[Progress, TaskID]]:
+    """Show a bar, a rate and an estimate, if there is a terminal."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with progress:
+        yield progress, progress.add_task(f"simulating {options.scenario}", total=options.seeds, rate="")
+
+
+def _show(progress: Progress, task: TaskID, tally: Tally) -> None:
+    passed = progress.tasks[task].elapsed or 0
+    rate = f"{tally.steps / passed:,.0f} steps/s" if passed else ""
+    progress.update(task, completed=tally.runs, rate=rate)
+
+
+# -- afterwards ---------------------------------------------------------------------------------------------------
+
+
+def _print_tally(options: SimulateOptions, plan: Sweep, tally: Tally, jobs: int) -> None:
+    """Print what was run, in one line."""
+    orders = "all orders tried" if tally.exhausted else f"strategy {plan.strategy}"
+    held = f"{len(tally.failures)} failed" if tally.failures else "all laws held"
+    print(  # noqa: T201 - what the command is for
+        f"{tally.runs} schedules of {options.scenario} with faults '{plan.faults.name}' ({orders}, {jobs} "
+        f"{'process' if jobs == 1 else 'processes'}): {tally.steps:,} steps, {tally.faults} faults, "
+        f"{tally.rests:,} times all was looked at; {held}"
+    )
+
+
+def _tell(options: SimulateOptions, console: Console, setting: Setting, tally: Tally) -> None:
+    """Make the first failure short, and tell it; the others by their seeds."""
+    repeat, failure = tally.failures[0]
+    console.print(f"[bold red]seed {repeat.seed}[/]: {failure}", highlight=False)
+    for other, what in tally.failures[1:10]:
+        console.print(f"seed {other.seed}: {what}", highlight=False, markup=False)
+    with console.status("making it short ..."):
+        shrunk = simulation.shrink(repeat, setting)
+        trace = simulation.trace_of(shrunk.repeat, setting)
+    console.print(f"made short in {shrunk.runs} runs\n", highlight=False)
+    _write(options, trace)
+
+
+def _replay(options: SimulateOptions, console: Console) -> bool:
+    repeat: Repeat = simulation.parse_token(options.replay)
+    if not repeat.same_code:
+        console.print(
+            f"[yellow]This token was made with other code[/] ({repeat.code}; this is {simulation.fingerprint()}): "
+            "it may run differently.",
+            highlight=False,
+        )
+    own, only = simulation.find_laws(options.laws)
+    trace = simulation.trace_of(repeat, Setting(laws=own, only=only))
+    _write(options, trace)
+    return trace.outcome.held
+
+
+def _write(options: SimulateOptions, trace: Trace) -> None:
+    print(trace.text())  # noqa: T201 - what the command is for
+    if options.trace:
+        trace.write_json(options.trace)
+    if options.html:
+        simulation.write_chart(trace, options.html)
+
+
+def _print_coverage(tally: Tally, plan: Sweep) -> None:
+    """Print which orders were seen, and name what was not."""
+    wanted = {fault.at for fault in plan.faults.faults}
+    console = Console(**({} if sys.stdout.isatty() else {"width": PIPED_COLUMNS}))  # type: ignore[arg-type]
+    console.print(_table("actors: (state, message)", simulation.actor_coverage(tally.visited)))
+    if wanted:
+        console.print(_table("faults: (kind, point)", simulation.fault_coverage(tally.points, wanted)))
+
+
+def _table(title: str, rows: Sequence[Covered]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("what", no_wrap=True)
+    table.add_column("visited", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("not visited")
+    for row in rows:
+        more = len(row.gaps) - GAPS_SHOWN
+        gaps = ", ".join(row.gaps[:GAPS_SHOWN]) + (f" and {more} more" if more > 0 else "")
+        table.add_row(row.name, f"{row.visited}/{row.total}", f"{row.share:.0%}", gaps)
+    visited, total = sum(row.visited for row in rows), sum(row.total for row in rows)
+    table.add_section()
+    table.add_row("all", f"{visited}/{total}", f"{visited / total if total else 1:.0%}", "")
+    return table
