@@ -157,9 +157,11 @@ class _Look:
 
 
 def _used_ns(ident: int) -> int | None:
+    if ident not in sys._current_frames():  # a thread that has ended must not be asked for
+        return None
     try:
         return time.clock_gettime_ns(time.pthread_getcpuclockid(ident))
-    except (AttributeError, OSError):  # not on this system, or the thread has ended
+    except (AttributeError, OSError):  # not on this system
         return None
 
 
