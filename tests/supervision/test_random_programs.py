@@ -42,8 +42,8 @@ Half: TypeAlias = tuple[str, int]
 class World:
     """What happened, as seen from outside of the machine."""
 
-    def __init__(self, seed: int) -> None:
-        self.runtime = SimulatedRuntime(seed)
+    def __init__(self, seed: int, runtime: SimulatedRuntime | None = None) -> None:
+        self.runtime = SimulatedRuntime(seed) if runtime is None else runtime
         self.system = ActorSystem(self.runtime)
         self.system.observe(self.note)
         self.refs: list[ActorRef[Any]] = []
@@ -318,9 +318,9 @@ def perform(world: World, kind: str, who: int, number: int) -> None:  # noqa: C9
             world.answers.append(ref.ask((kind, number), block=False))
 
 
-def play(seed: int, program: list[tuple[str, int, int]]) -> World:
+def play(seed: int, program: list[tuple[str, int, int]], runtime: SimulatedRuntime | None = None) -> World:
     """Run a program and close the world after it."""
-    world = World(seed)
+    world = World(seed, runtime)
     world.refs.append(world.system.launch(Node, (world, 0), name="root", shutdown_ns=6 * MS)[0])
     for number in range(8):  # a tree to begin with
         perform(world, "spawn", number // 2, seed * number % 256)
