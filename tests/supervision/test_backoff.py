@@ -26,7 +26,7 @@ def test_each_wait_is_the_formulas(
     initial_ns: int, spread: int, factor: float, jitter: float, dice: list[float]
 ) -> None:
     """The n-th wait is ``min(max, min(max, initial * factor**n) * (1 + jitter * r))``: exponential, capped last."""
-    max_ns = initial_ns * spread
+    max_ns = min(initial_ns * spread, LONGEST_NS)
     spec = Backoff(initial_ns=initial_ns, max_ns=max_ns, factor=factor, jitter=jitter, immediate_first=False)
     state = BackoffState(spec)
     for n, each in enumerate(dice):

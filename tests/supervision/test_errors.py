@@ -32,6 +32,7 @@ from greenroom.supervision.errors import (
     RuntimeClosed,
     StartFailed,
     SupervisionError,
+    Unresponsive,
 )
 
 SECRET = "eyJhbGciOi"
@@ -70,6 +71,11 @@ EXAMPLES: list[tuple[SupervisionError, type[Exception], str]] = [
         AskCycle(("a", "b", "a")),
         RuntimeError,
         "this would wait for ever: 'a' waits for 'b' waits for 'a'",
+    ),
+    (
+        Unresponsive("mic", "a handler took 5 s"),
+        TimeoutError,
+        "actor 'mic' is not responsive: a handler took 5 s",
     ),
     (MailboxFull("mic", 8), RuntimeError, "the mailbox of actor 'mic' is full (8 messages)"),
     (

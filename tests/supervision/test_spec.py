@@ -67,6 +67,8 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (ChildSpec, "mailbox", None, "a MailboxSpec"),
     (ChildSpec, "start_ns", 0, "from 1"),
     (ChildSpec, "start_ns", False, "an integer"),
+    (ChildSpec, "loop", "asyncio", "an asyncio event loop that is not closed"),
+    (ChildSpec, "loop", False, "an asyncio event loop"),
     (ChildSpec, "register", "", "printable text of 1 to 200"),
     (ChildSpec, "register", "a\nb", "printable text"),
     (ChildSpec, "register", 7, "printable text"),
@@ -94,6 +96,7 @@ WRONG: list[tuple[type[Any], str, Any, str]] = [
     (SupervisorFlags, "max_children", None, "from 1"),
     (SupervisorFlags, "max_children", MOST_CHILDREN + 1, "from 1"),
     (SupervisorFlags, "shared_args", [1], "a tuple"),
+    (SupervisorFlags, "subtree", 5, "a SubtreeBudget"),
 ]
 GOOD: dict[type[Any], dict[str, Any]] = {
     ChildSpec: {"id": "mic", "start": nothing},
@@ -171,6 +174,7 @@ def test_what_was_given_can_be_read_back() -> None:
         "liveness": Liveness(handler_ns=1),
         "record_messages": True,
         "register": "stage",
+        "loop": None,
     }
     spec = ChildSpec(**given)
     assert {each.name: getattr(spec, each.name) for each in fields(spec)} == given

@@ -104,8 +104,11 @@ class BackoffState:
         return min(spec.max_ns, round(wait_ns * (1 + spec.jitter * (2 * dice - 1))))
 
 
-def _grown_ns(spec: Backoff, exponent: int) -> int:
-    """Return ``min(max, initial * factor**exponent)`` without ever computing a number much larger than the cap."""
+def _grown_ns(spec: Backoff, exponent: int) -> float:
+    """Return ``min(max, initial * factor**exponent)`` without ever computing a number much larger than the cap.
+
+    It is exact where the factor is an integer, and else not rounded: that is done once, after the jitter.
+    """
     try:
         growth = float(spec.factor) ** exponent
     except OverflowError:
@@ -115,4 +118,4 @@ def _grown_ns(spec: Backoff, exponent: int) -> int:
     if isinstance(spec.factor, int):
         exact: int = spec.initial_ns * spec.factor**exponent
         return min(spec.max_ns, exact)
-    return min(spec.max_ns, round(spec.initial_ns * growth))
+    return min(spec.max_ns, spec.initial_ns * growth)
