@@ -6,7 +6,7 @@ Laws:
     - looking a name up takes no lock; a death costs what the dead one's own names cost, whatever else is registered.
 """
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from greenroom.supervision import _checks
 from greenroom.supervision._place import Place
@@ -86,6 +86,7 @@ def checked_holder(system: object, ref: object) -> Place:
     Raises:
         BadSpec: it is no ref, or that of another system's actor.
     """
+    given: object = ref
     if not isinstance(ref, ActorRef) or ref._cell.system is not system:
-        raise BadSpec("ref", cast("object", ref), "the ref of an actor of this system")
+        raise BadSpec("ref", given, "the ref of an actor of this system")
     return ref._cell
