@@ -33,6 +33,7 @@ class Voice:
         self.level = level
         self.source = rtc.AudioSource(RATE, channels, queue_size_ms=50)
         self.track = rtc.LocalAudioTrack.create_audio_track(f"voice-{next(_serial)}", self.source)
+        self.loop = asyncio.get_running_loop()
         self._channels = channels
         self._task: asyncio.Task[None] | None = None
         _voices.append(weakref.ref(self))
@@ -300,14 +301,15 @@ def play(story: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
     """Run a story in a loop of its own; its default session is closed, and its voices are silent, at the end."""
 
     async def run() -> Any:
+        loop = asyncio.get_running_loop()
         try:
             return await story()
         finally:
-            for ref in _voices:
-                voice = ref()
-                if voice is not None:
+            voices = [voice for ref in _voices if (voice := ref()) is not None]
+            for voice in voices:
+                if voice.loop is loop:
                     await voice.close()
-            _voices.clear()
+            _voices[:] = [weakref.ref(voice) for voice in voices if voice.loop is not loop]
             await close_default_session()
 
     return asyncio.run(asyncio.wait_for(run(), 60))

@@ -35,7 +35,7 @@ def printable(name: str) -> str:
     >>> printable("user/1"), printable("")
     ('user%2F1', '-')
     """
-    plain = "".join(c if c.isprintable() and c not in "/%" else quote(c) for c in name)
+    plain = "".join(c if c.isprintable() and c not in "/%" else quote(c, safe="") for c in name)
     return plain[:NAME_CHARACTERS].strip() or "-"
 
 

@@ -1,0 +1,289 @@
+"""What cannot work is refused at once, by name; nothing is left open, and the session is as it was."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+from livekit import rtc
+from tests.livekit.sdkkit import MICROPHONE, Scribe, Sfu, Voice, play, until
+
+from greenroom.actors import (
+    BadProcessorSpec,
+    NotAProcessor,
+    Session,
+    SessionClosed,
+    SessionSnapshot,
+    UnknownProcessor,
+)
+from greenroom.adapters.livekit import (
+    AlreadyAttached,
+    AudioStream,
+    ConnectFailed,
+    NotAnOption,
+    NotAudio,
+    NotInRoom,
+    ProcessorOver,
+    SdkUnsupported,
+    WrongLoop,
+    attach,
+    connect,
+    default_session,
+    hosted,
+)
+from greenroom.adapters.livekit._sdk import check_version
+
+JWT = "aaaa.bbbb.cccc"
+
+
+def shown(session: Session) -> tuple[Any, ...]:
+    """Return what a refusal must not change."""
+    now: SessionSnapshot = session.snapshot()
+    return now.rooms, now.processors, now.past_processors, now.past_streams
+
+
+def test_a_track_of_a_room_that_is_closed() -> None:
+    """By the server, or because it was left: there is nothing to hear."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby")
+        attach(session, sfu.room)
+        track = sfu.enter("anna", "TR_1", Voice(1000))
+        sfu.end()
+        before = shown(session)
+        with pytest.raises(NotInRoom, match="closed"):
+            AudioStream(track, processors=Scribe)
+        assert shown(session) == before
+
+    play(story)
+
+
+def test_a_track_that_was_unsubscribed() -> None:
+    """It is in no room any more."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000))
+        sfu.unsubscribe("anna", "TR_1")
+        with pytest.raises(NotInRoom):
+            AudioStream(track)
+
+    play(story)
+
+
+def test_what_is_no_audio_track() -> None:
+    """A video track, or no track at all."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        sfu.join("anna")
+        sfu.publish("anna", "TR_V", rtc.TrackSource.SOURCE_CAMERA)
+        video = sfu.subscribe("anna", "TR_V", kind=rtc.TrackKind.KIND_VIDEO)
+        for wrong in (video, None, "TR_V"):
+            with pytest.raises(NotAudio):
+                AudioStream(wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    play(story)
+
+
+def test_a_participant_who_has_left() -> None:
+    """Or who never was in a room that is known."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        anna = sfu.join("anna")
+        sfu.leave("anna")
+        with pytest.raises(NotInRoom, match="'anna'"):
+            AudioStream.from_participant(participant=anna, track_source=MICROPHONE)
+        with pytest.raises(NotInRoom, match="attach"):
+            AudioStream.from_participant(participant=Sfu("elsewhere").join("ben"), track_source=MICROPHONE)
+        with pytest.raises(NotAnOption, match="participant is a str"):
+            AudioStream.from_participant(participant="anna", track_source=MICROPHONE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+    play(story)
+
+
+def test_two_loops() -> None:
+    """A stream belongs to the loop that it is made in; another one is refused before anything is opened."""
+
+    async def story() -> None:
+        track = Voice(1000).start().track
+        other = asyncio.new_event_loop()
+        with pytest.raises(WrongLoop, match="another event loop"):
+            AudioStream(track, loop=other)
+        other.close()
+        stream = AudioStream(track, loop=asyncio.get_running_loop())
+        refused: list[str] = []
+
+        async def elsewhere() -> None:
+            for misuse in (lambda: anext(stream), stream.aclose):
+                try:
+                    await misuse()
+                except WrongLoop as error:
+                    refused.append(str(error))
+
+        thread = threading.Thread(target=asyncio.run, args=(elsewhere(),))
+        thread.start()
+        await until(lambda: not thread.is_alive())
+        assert len(refused) == 2
+        await anext(stream)
+        await stream.aclose()
+
+    play(story)
+
+
+def test_no_loop_at_all() -> None:
+    """Without a running loop and without ``loop`` there is nobody to read."""
+    held: list[Voice] = []
+
+    async def make() -> None:
+        held.append(Voice(1000))
+        await held[0].close()
+
+    asyncio.run(make())
+    with pytest.raises(WrongLoop, match="no event loop"):
+        AudioStream(held[0].track)
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"auto_close_noise_cancellation": True}, "hold it"),
+        ({"sample_rates": 48_000}, "sample_rates"),
+        ({"participant": None}, "belong together"),
+        ({"capacity": -1}, "capacity is -1"),
+        ({"sample_rate": 0}, "sample_rate is 0"),
+        ({"num_channels": True}, "num_channels is True"),
+        ({"frame_size_ms": 2.5}, "frame_size_ms is 2.5"),
+        ({"frame_size_ms": 25, "processors": Scribe}, "10 ms"),
+        ({"processors": rtc.NoiseCancellationOptions("m", {})}, "as noise_cancellation"),
+        ({"processors": lambda params: Scribe()}, "selector"),
+    ],
+)
+def test_arguments(values: dict[str, Any], told: str) -> None:
+    """Each is refused by its name, at once."""
+
+    async def story() -> None:
+        with pytest.raises(NotAnOption, match=told):
+            AudioStream(Voice(1000).track, **values)
+
+    play(story)
+
+
+def test_what_cannot_be_a_processor_is_told_to_who_reads() -> None:
+    """A name that nobody knows, something that is nothing: the first frame's reader hears of it, and all is closed."""
+
+    async def story() -> None:
+        track = Voice(1000).start().track
+        for wrong, error in (("no such processor", UnknownProcessor), (7, NotAProcessor)):
+            stream = AudioStream(track, processors=wrong)
+            with pytest.raises(error):
+                await anext(stream)
+            with pytest.raises(error):
+                await anext(stream)
+            await stream.aclose()
+        assert not (await default_session()).snapshot().processors
+
+    play(story)
+
+
+def test_an_instance_that_is_closed() -> None:
+    """Nothing is called after a close: the same instance again is refused, and the hint says what would do."""
+
+    async def story() -> None:
+        track = Voice(1000).start().track
+        scribe = Scribe()
+        stream = AudioStream(track, noise_cancellation=scribe)
+        await until(lambda: scribe.frames)
+        await stream.aclose()
+        assert scribe.closed
+        with pytest.raises(ProcessorOver, match="hold"):
+            AudioStream(track, noise_cancellation=scribe)
+        assert not scribe.after_close
+
+    play(story)
+
+
+def test_a_lease_on_a_processor_that_has_no_shell() -> None:
+    """One held without `hosted` would be given frames that are not LiveKit's."""
+
+    async def story() -> None:
+        session = await default_session()
+        lease = await session.hold(Scribe)
+        with pytest.raises(NotAnOption, match="hosted"):
+            AudioStream(Voice(1000).track, processors=lease)
+        await lease.release()
+        with pytest.raises(BadProcessorSpec, match="deadline_ns"):
+            await hosted(session, Scribe, deadline_ns=-1)
+
+    play(story)
+
+
+def test_a_room_has_one_session() -> None:
+    """A second one is refused while streams are open; so is a session that is closed, and what is no room."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        async with Session("first") as first, Session("second") as second:
+            attachment = attach(first, sfu.room)
+            assert attach(first, sfu.room) is attachment
+            with pytest.raises(AlreadyAttached):
+                attach(second, sfu.room)
+            track = sfu.enter("anna", "TR_1", Voice(1000))
+            with pytest.raises(NotAnOption, match="session"):
+                AudioStream(track, session=second)
+            with pytest.raises(TypeError, match=r"rtc\.Room"):
+                attach(first, "lobby")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            await attachment.detach()
+            again = attach(second, sfu.room)
+            assert again.name == "lobby"
+            await again.detach()
+        with pytest.raises(SessionClosed):
+            attach(first, sfu.room)
+        with pytest.raises(SessionClosed):
+            attach(Session("never entered"), sfu.room)
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "error", "told"),
+    [
+        (7, JWT, TypeError, "url is a int"),
+        ("sfu.test", JWT, ValueError, "'sfu.test'"),
+        ("ftp://sfu.test", JWT, ValueError, "LiveKit server"),
+        ("ws://sfu.test", b"token", TypeError, "token is a bytes"),
+        ("ws://sfu.test", "my secret", ValueError, "three parts"),
+        ("ws://127.0.0.1:9", JWT, ConnectFailed, "cannot connect to 127.0.0.1"),
+    ],
+)
+def test_a_wrong_address_or_token(url: Any, token: Any, error: type[Exception], told: str) -> None:
+    """Refused before anything is sent, or by the server that is not there; the session is as it was; no token is shown."""
+
+    async def story() -> None:
+        async with Session("s") as session:
+            before = shown(session)
+            room = rtc.Room()
+            with pytest.raises(error, match=told) as raised:
+                await connect(session, url, token, room=room, options=rtc.RoomOptions(connect_timeout=1.0))
+            assert "secret" not in str(raised.value)
+            assert JWT not in str(raised.value)
+            assert shown(session) == before
+            assert all(not handlers for handlers in room._events.values())
+
+    play(story)
+
+
+@pytest.mark.parametrize("version", ["1.1.11", "0.18.0", "2.0.0", "2.1.0rc1"])
+def test_an_sdk_that_is_not_known(version: str) -> None:
+    """It is refused by its version, with those that would do."""
+    with pytest.raises(SdkUnsupported, match=r">=1\.1\.12,<2"):
+        check_version(version)
+
+
+def test_sdks_that_are_known() -> None:
+    """The oldest, the one that agents pin, and the newest."""
+    for version in ("1.1.12", "1.1.21", "1.2.1", "1.3.0"):
+        check_version(version)

@@ -1,0 +1,458 @@
+"""Rooms: attached before or after they connect, forgotten, reconnected, and seen right whatever events say."""
+
+import asyncio
+import gc
+import threading
+import weakref
+from typing import Any
+
+import pytest
+from livekit import rtc
+from tests.livekit.sdkkit import (
+    MICROPHONE,
+    URL,
+    Scribe,
+    Sfu,
+    Voice,
+    level_of,
+    play,
+    publication,
+    reading,
+    until,
+)
+
+from greenroom.actors import Session
+from greenroom.adapters.livekit import AudioStream, attach, default_session
+from greenroom.adapters.livekit._seats import Hall
+
+INFO = ("info", "lobby", "anna", "TR_1")
+CREDENTIALS = ("credentials", "a.token.one", URL)
+CLEARED = [("info cleared",), ("credentials cleared",)]
+
+
+def follow(sfu: Sfu, identity: str, **values: Any) -> AudioStream:
+    """Open a stream on whatever a participant says into their microphone."""
+    return AudioStream.from_participant(
+        participant=sfu.room.remote_participants[identity], track_source=MICROPHONE, **values
+    )
+
+
+def test_a_room_that_is_attached_before_it_connects() -> None:
+    """Nothing is missed: name, credentials and tracks are known as soon as they are there."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby", connected=False)
+        attachment = attach(session, sfu.room)
+        assert (attachment.name, attachment.room) == ("", None)
+        sfu.connect()
+        assert attachment.name == "lobby"
+        scribe = Scribe()
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        stream = AudioStream(track, noise_cancellation=scribe)
+        await until(lambda: len(scribe.told) == 2)
+        assert scribe.told == [INFO, CREDENTIALS]
+        assert attachment.room is not None
+        assert list(session.rooms) == ["lobby"]
+        assert list(session.rooms["lobby"].tracks) == ["anna/microphone"]
+        await stream.aclose()
+
+    play(story)
+
+
+def test_a_room_that_is_attached_when_people_are_there_already() -> None:
+    """No event says who was there before: they are found by looking."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        sfu.enter("anna", "TR_1", Voice(1000).start())
+        attach(await default_session(), sfu.room)
+        scribe = Scribe()
+        stream = follow(sfu, "anna", noise_cancellation=scribe)
+        await anext(stream)
+        await until(lambda: scribe.told == [INFO, CREDENTIALS])
+        await stream.aclose()
+
+    play(story)
+
+
+def test_a_stream_of_a_participant_goes_on_from_track_to_track() -> None:
+    """The same stream, the same processor; told of each publication, and cleared between them."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        sfu.join("anna")
+        attach(await default_session(), sfu.room)
+        scribe = Scribe()
+        stream = follow(sfu, "anna", noise_cancellation=scribe)
+        async with reading(stream) as levels:
+            for number, level in enumerate((1000, 2000), start=1):
+                sid = f"TR_{number}"
+                sfu.enter("anna", sid, Voice(level).start())
+                await until(lambda: level + 1 in levels)  # noqa: B023
+                sfu.enter("anna", f"TR_S{number}", Voice(7).start(), rtc.TrackSource.SOURCE_SCREENSHARE_AUDIO)
+                sfu.unsubscribe("anna", sid)
+                sfu.unpublish("anna", sid)
+                await until(lambda: scribe.told[-2:] == CLEARED)
+            assert 8 not in levels
+        assert scribe.told == [
+            INFO,
+            CREDENTIALS,
+            *CLEARED,
+            ("info", "lobby", "anna", "TR_2"),
+            CREDENTIALS,
+            *CLEARED,
+        ]
+        sfu.leave("anna")
+        assert [event async for event in stream] == []
+        await until(lambda: scribe.closed)
+
+    play(story)
+
+
+def test_a_stream_of_a_participant_goes_on_through_a_full_reconnect() -> None:
+    """They are reported gone first; whoever comes back in time is the same one."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        sfu.enter("anna", "TR_1", Voice(1000).start())
+        scribe = Scribe()
+        stream = follow(sfu, "anna", noise_cancellation=scribe)
+        async with reading(stream) as levels:
+            await until(lambda: 1001 in levels)
+            sfu.gone("anna", "TR_1")
+            sfu.reconnecting()
+            await until(lambda: scribe.told[-2:] == CLEARED)
+            sfu.enter("anna", "TR_1", Voice(2000).start())
+            sfu.reconnected()
+            await until(lambda: 2001 in levels)
+        assert scribe.told == [INFO, CREDENTIALS, *CLEARED, INFO, CREDENTIALS]
+        await stream.aclose()
+
+    play(story)
+
+
+def test_a_stream_of_the_local_participant() -> None:
+    """Whoever it is: the local one's tracks are followed as well."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        scribe = Scribe()
+        stream = AudioStream.from_participant(
+            participant=sfu.room.local_participant, track_source=MICROPHONE, noise_cancellation=scribe
+        )
+        sfu.publish_local(Voice(1000).start().track, "TR_L1")
+        await anext(stream)
+        await until(lambda: scribe.told == [("info", "lobby", "me", "TR_L1"), CREDENTIALS])
+        await stream.aclose()
+
+    play(story)
+
+
+def test_lost_events_are_found_out() -> None:
+    """Nobody says that a track is there, or has gone: the sweeper sees it."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        anna = sfu.join("anna")
+        scribe = Scribe()
+        stream = follow(sfu, "anna", noise_cancellation=scribe)
+        voice = Voice(1000).start()
+        silent = sfu.room.emit
+        sfu.room.emit = lambda *_: None  # type: ignore[method-assign]
+        track = sfu.enter("anna", "TR_1", voice)
+        await anext(stream)
+        tied = AudioStream(track)
+        await anext(tied)
+        sfu.gone("anna", "TR_1")
+        async for _ in tied:
+            pass
+        async for _ in stream:
+            pass
+        await until(lambda: scribe.closed)
+        sfu.room.emit = silent  # type: ignore[method-assign]
+        assert scribe.told == [INFO, CREDENTIALS, *CLEARED, ("close",)]
+        assert anna.identity == "anna"
+
+    play(story)
+
+
+def test_doubled_and_false_events_change_nothing() -> None:
+    """What counts is what the room is, not what an event says."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        anna = sfu.room.remote_participants["anna"]
+        scribe = Scribe()
+        stream = AudioStream(track, noise_cancellation=scribe)
+        await until(lambda: len(scribe.told) == 2)
+        for _ in range(3):
+            sfu.room.emit("token_refreshed")
+            sfu.room.emit("track_subscribed", track, anna.track_publications["TR_1"], anna)
+            sfu.room.emit("track_unpublished", anna.track_publications["TR_1"], anna)
+            sfu.room.emit("participant_disconnected", anna)
+            sfu.room.emit("room_updated")
+        for _ in range(5):
+            await anext(stream)
+        sfu.refresh("a.token.two")
+        await until(lambda: len(scribe.told) == 3)
+        assert scribe.told == [INFO, CREDENTIALS, ("credentials", "a.token.two", URL)]
+        await stream.aclose()
+
+    play(story)
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [2, 0, 1]])
+def test_a_track_goes_in_any_order(order: list[int]) -> None:
+    """Unsubscribed, unpublished, disconnected: whichever comes first ends the stream, and the rest changes nothing."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        scribe = Scribe()
+        stream = AudioStream(track, noise_cancellation=scribe)
+        await until(lambda: len(scribe.told) == 2)
+        ways = [
+            lambda: sfu.unsubscribe("anna", "TR_1"),
+            lambda: sfu.unpublish("anna", "TR_1"),
+            lambda: sfu.leave("anna"),
+        ]
+        ways[order[0]]()
+        assert [event async for event in stream] == []
+        for index in order[1:]:
+            ways[index]()
+        await until(lambda: scribe.closed)
+        assert scribe.told == [INFO, CREDENTIALS, *CLEARED, ("close",)]
+
+    play(story)
+
+
+def test_a_mistake_in_a_handler_harms_nobody_else(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The application's own handlers are called, and it is written down once."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        heard: list[str] = []
+        sfu.room.on("token_refreshed", lambda: heard.append("refreshed"))
+
+        def broken(*_: Any) -> None:
+            raise TypeError("a mistake")
+
+        monkeypatch.setattr(Hall, "renew", broken)
+        sfu.refresh("a.token.two")
+        sfu.refresh("a.token.three")
+        assert heard == ["refreshed", "refreshed"]
+
+    play(story)
+    said = [record for record in caplog.records if "livekit.handler_failed" in record.getMessage()]
+    assert len([record for record in said if "token_refreshed" in record.getMessage()]) == 1
+    assert all("a.token" not in record.getMessage() for record in said)
+
+
+def test_a_room_that_is_forgotten_is_collected_and_its_streams_end() -> None:
+    """An attachment holds its room weakly."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby")
+        attachment = attach(session, sfu.room)
+        scribe = Scribe()
+        stream = AudioStream(sfu.enter("anna", "TR_1", Voice(1000).start()), noise_cancellation=scribe)
+        await until(lambda: len(scribe.told) == 2)
+        room = weakref.ref(sfu.room)
+        del sfu
+        await until(lambda: gc.collect() is not None and room() is None)
+        async for _ in stream:
+            pass
+        await until(lambda: scribe.closed)
+        assert attachment.closed
+
+    play(story)
+
+
+def test_a_room_that_is_detached() -> None:
+    """Its streams end in order, its room of the session is closed, and nothing listens to it any more."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby")
+        attachment = attach(session, sfu.room)
+        scribe = Scribe()
+        stream = AudioStream(sfu.enter("anna", "TR_1", Voice(1000).start()), noise_cancellation=scribe)
+        await anext(stream)
+        await attachment.detach()
+        async for _ in stream:
+            pass
+        await until(lambda: scribe.closed)
+        assert not session.rooms
+        ours = [h for handlers in sfu.room._events.values() for h in handlers if "greenroom" in h.__module__]
+        assert not ours
+        await attachment.detach()
+
+    play(story)
+
+
+def test_a_room_may_be_connected_again() -> None:
+    """After a disconnect the same attachment serves the next connection."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attachment = attach(await default_session(), sfu.room)
+        first = AudioStream(sfu.enter("anna", "TR_1", Voice(1000).start()))
+        await anext(first)
+        sfu.end()
+        async for _ in first:
+            pass
+        sfu.room._remote_participants.clear()
+        sfu.connect()
+        scribe = Scribe()
+        again = AudioStream(sfu.enter("anna", "TR_9", Voice(2000).start()), noise_cancellation=scribe)
+        await anext(again)
+        await until(lambda: scribe.told == [("info", "lobby", "anna", "TR_9"), CREDENTIALS])
+        assert attach(await default_session(), sfu.room) is attachment
+        await again.aclose()
+
+    play(story)
+
+
+def test_two_rooms_of_one_name_and_names_of_any_letters() -> None:
+    """The same room joined twice in one process, and an identity that no path can have, are told as they are."""
+
+    async def story() -> None:
+        session = await default_session()
+        told: list[list[Any]] = []
+        streams: list[AudioStream] = []
+        sfus = [Sfu("a/room"), Sfu("a/room", token="a.token.two")]
+        for sfu in sfus:
+            scribe = Scribe()
+            told.append(scribe.told)
+            track = sfu.enter("an/na", "TR_1", Voice(1000).start())
+            streams.append(AudioStream(track, noise_cancellation=scribe))
+            streams.append(AudioStream(track))
+            await until(lambda: len(scribe.told) == 2)  # noqa: B023
+            await anext(streams[-1])
+        assert [each[0] for each in told] == 2 * [("info", "a/room", "an/na", "TR_1")]
+        assert [each[1][1] for each in told] == ["a.token.one", "a.token.two"]
+        assert sorted(session.rooms) == ["a%2Froom", "a%2Froom~2"]
+        tracks = [sorted(room.tracks) for room in session.rooms.values()]
+        assert tracks == 2 * [["an%2Fna/microphone", "an%2Fna~2/microphone"]]
+        for stream in streams:
+            await stream.aclose()
+
+    play(story)
+
+
+def test_several_loops_and_threads() -> None:
+    """Each thread has a loop and a room of its own; one session knows them all, and each is told what is its own."""
+    session: list[Session] = []
+    told: dict[str, list[Any]] = {}
+
+    async def elsewhere(name: str) -> None:
+        sfu = Sfu(name, token=f"{name}.token.one")
+        attachment = attach(session[0], sfu.room)
+        scribe = Scribe()
+        told[name] = scribe.told
+        voice = Voice(1000).start()
+        stream = AudioStream(sfu.enter("anna", "TR_1", voice), noise_cancellation=scribe)
+        async for event in stream:
+            if level_of(event) == 1001:
+                break
+        sfu.refresh(f"{name}.token.two")
+        await until(lambda: len(scribe.told) == 3)
+        await stream.aclose()
+        await voice.close()
+        await attachment.detach()
+
+    async def story() -> None:
+        async with Session("shared") as shared:
+            session.append(shared)
+            names = ["red", "green", "blue"]
+            threads = [threading.Thread(target=asyncio.run, args=(elsewhere(name),)) for name in names]
+            for thread in threads:
+                thread.start()
+            await until(lambda: not any(thread.is_alive() for thread in threads))
+            report = await shared.close()
+            assert all(verdict.held for verdict in report.verdicts), report.verdicts
+            for name in names:
+                assert told[name] == [
+                    ("info", name, "anna", "TR_1"),
+                    ("credentials", f"{name}.token.one", URL),
+                    ("credentials", f"{name}.token.two", URL),
+                    *CLEARED,
+                    ("close",),
+                ]
+
+    play(story)
+
+
+def test_a_refresh_is_one_message_however_many_streams_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room's loop has one thing to send; the session's threads do the rest."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby")
+        attach(session, sfu.room)
+        scribes = [Scribe() for _ in range(10)]
+        streams = [
+            AudioStream(sfu.enter(f"p{n}", f"TR_{n}", Voice(1000)), noise_cancellation=scribe)
+            for n, scribe in enumerate(scribes)
+        ]
+        await until(lambda: all(len(scribe.told) == 2 for scribe in scribes))
+        room = session.rooms["lobby"]
+        sent: list[Any] = []
+        renew = type(room).renew
+        monkeypatch.setattr(type(room), "renew", lambda self, new: (sent.append(new), renew(self, new)))
+        sfu.refresh("a.token.two")
+        assert len(sent) == 1
+        await until(lambda: all(len(scribe.told) == 3 for scribe in scribes))
+        for stream in streams:
+            await stream.aclose()
+
+    play(story)
+
+
+def test_what_the_session_says_of_rooms_shows_no_token() -> None:
+    """Neither in a log line nor in an event, a snapshot or an error; and all laws hold at the end."""
+
+    async def story() -> None:
+        async with Session("s") as session:
+            sfu = Sfu("lobby", token="a-hidden.token-of.anna")
+            attach(session, sfu.room)
+            stream = AudioStream(sfu.enter("anna", "TR_1", Voice(1000).start()), processors=Scribe)
+            await anext(stream)
+            sfu.refresh("another-hidden.token-of.anna")
+            sfu.end()
+            async for _ in stream:
+                pass
+            report = await session.close()
+        assert all(verdict.held for verdict in report.verdicts), report.verdicts
+        assert report.secrets_shown == ()
+        assert "hidden" not in repr(report)
+
+    play(story)
+
+
+def test_a_publication_without_a_sid_is_not_told() -> None:
+    """An info without identity or sid says nothing: it is never pushed."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        voice = Voice(1000).start()
+        sfu.publish_local(voice.track, "TR_L1")
+        scribe = Scribe()
+        stream = AudioStream(voice.track, noise_cancellation=scribe)
+        await until(lambda: len(scribe.told) == 2)
+        mine = sfu.room.local_participant._track_publications["TR_L1"]
+        mine._info = publication("").info
+        sfu.room.emit("room_updated")
+        await until(lambda: scribe.told[2:] == CLEARED)
+        await stream.aclose()
+
+    play(story)
