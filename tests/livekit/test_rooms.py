@@ -21,7 +21,7 @@ from tests.livekit.sdkkit import (
     until,
 )
 
-from greenroom.actors import Session
+from greenroom.actors import Room, Session
 from greenroom.adapters.livekit import AudioStream, attach, default_session
 from greenroom.adapters.livekit._seats import Hall
 
@@ -405,10 +405,14 @@ def test_a_refresh_is_one_message_however_many_streams_there_are(monkeypatch: py
             for n, scribe in enumerate(scribes)
         ]
         await until(lambda: all(len(scribe.told) == 2 for scribe in scribes))
-        room = session.rooms["lobby"]
         sent: list[Any] = []
-        renew = type(room).renew
-        monkeypatch.setattr(type(room), "renew", lambda self, new: (sent.append(new), renew(self, new)))
+        renew = Room.renew
+
+        def counted(self: Room, new: Any) -> None:
+            sent.append(new)
+            renew(self, new)
+
+        monkeypatch.setattr(Room, "renew", counted)
         sfu.refresh("a.token.two")
         assert len(sent) == 1
         await until(lambda: all(len(scribe.told) == 3 for scribe in scribes))
