@@ -46,6 +46,7 @@ from greenroom.simulation.errors import (
     UnknownName,
 )
 from greenroom.simulation.laws import Law, law
+from greenroom.simulation.testing import SimulationFailed, simulated
 
 __all__ = [
     "NAMES",
@@ -74,6 +75,7 @@ __all__ = [
     "Setting",
     "Shrunk",
     "SimulationError",
+    "SimulationFailed",
     "Stage",
     "Story",
     "Sweep",
@@ -101,6 +103,7 @@ __all__ = [
     "scheduler_of",
     "shipped_names",
     "shrink",
+    "simulated",
     "story_of",
     "sweep",
     "trace_of",

@@ -14,7 +14,6 @@ _KINDS: Final = {
     "start_raises": Fault(kind=FaultKind.RAISE_BEFORE),
     "start_never_returns": Fault(kind=FaultKind.HANG),
     "stop_raises": Fault(kind=FaultKind.RAISE_BEFORE),
-    "stop_never_returns": Fault(kind=FaultKind.HANG),
 }
 _HOOKS: Final = ("on_start", "on_stop", "on_failure", "on_child")
 _KNOWN: Final = frozenset(ACTORS)

@@ -63,7 +63,6 @@ POINTS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
             "TrackActor",
             "WatchActor",
         ),
-        "stop_never_returns": ("StreamActor",),
     },
     BACKEND: {"omit": _OUTSIDE, "double": _OUTSIDE, "delay": _OUTSIDE, "reorder": _OUTSIDE},
     SOURCE: {"raise": ("open", "read"), "slow": ("open", "read")},
@@ -82,7 +81,7 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     "message": ("raise_before", "raise_after"),
     "on_child": ("raise_before", "raise_after"),
     "on_start": ("start_raises", "start_never_returns"),
-    "on_stop": ("stop_raises", "stop_never_returns"),
+    "on_stop": ("stop_raises",),
     "on_failure": (),
 }
 """Which kinds may strike at an actor when it is about to take a step, and in which of its handlers."""

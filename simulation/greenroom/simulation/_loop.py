@@ -28,6 +28,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._runtime = runtime
         self.slow_callback_duration = 1e9
         self.closing = False
+        self.set_exception_handler(_judged_elsewhere)
 
     def time(self) -> float:
         """Return virtual time, in seconds."""
@@ -67,3 +68,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in the operating system: there is nobody to wake."""
+
+
+def _judged_elsewhere(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:
+    """Say nothing of a task whose error nobody has asked for: what matters was found by the court, and is raised there."""

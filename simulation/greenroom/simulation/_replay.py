@@ -94,7 +94,7 @@ def parse_token(token: str) -> Repeat:
         data = json.loads(raw)
         choices = data.get("choices")
         return Repeat(
-            scenario=scenario_of(data["scenario"]),
+            scenario=scenario_of(data["scenario"], references=False),
             faults=plan_of(data["faults"]),
             seed=int(data["seed"]),
             strategy=str(data["strategy"]),
