@@ -315,7 +315,7 @@ class Holder(Probe):
 
     def on_given_up(self) -> None:
         """Say so."""
-        self.heard.append(self.incarnation)
+        self.heard.append((self.incarnation, self.given_up))
 
 
 def test_fence_after_the_handler_has_returned_needs_no_other_thread(simulated: ActorSystem) -> None:
@@ -326,7 +326,7 @@ def test_fence_after_the_handler_has_returned_needs_no_other_thread(simulated: A
     assert tree.child("slow").ask(spend(20 * MS)) is None
     tree.until(slow=2)
     assert tree.cause("slow") == Fenced("its handler of function took longer than 10 ms")
-    assert released == [1]
+    assert released == [(1, True)]
     assert not simulated.runtime.zombies
 
 
