@@ -1,6 +1,6 @@
 """Another participant, in a process of its own: takes commands on stdin, one JSON object a line, and answers each on stdout.
 
-Run as ``python -m tests.livekit.server.peer``. Commands: ``connect`` (url, token), ``publish`` (hz or file), ``unpublish``,
+Run as ``python -m tests.livekit.server.peer``. Commands: ``connect`` (url, token), ``publish`` (hz or file), ``early`` (hz), ``unpublish``,
 ``hear`` (hz; waits until it hears that, answers the level), ``forget``, ``leave``, ``quit``.
 """
 
@@ -56,29 +56,27 @@ class Peer:
         return {"identity": self.room.local_participant.identity}
 
     async def publish(
-        self, hz: int = 0, file: str = "", name: str = "mic", early_hz: int = 0
+        self, hz: int = 0, file: str = "", name: str = "mic", early: bool = False
     ) -> dict[str, Any]:
-        """Publish a tone or a file as the microphone; ``early_hz`` was recorded before the connection."""
+        """Publish a tone or a file as the microphone; ``early``: what was said before the connection will be sent."""
         source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=200)
         track = rtc.LocalAudioTrack.create_audio_track(name, source)
-        options = rtc.TrackPublishOptions(
-            source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=bool(early_hz)
-        )
+        options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=early)
         self.published = await self.room.local_participant.publish_track(track, options)
         self.feeding = asyncio.create_task(self._feed(source, speech(file) if file else tones(hz)))
-        if early_hz:
-            await self._send_early(early_hz, self.published.sid)
         return {"sid": self.published.sid}
 
-    async def _send_early(self, hz: int, sid: str) -> None:
+    async def early(self, hz: int) -> dict[str, Any]:
         """Send a second of a tone as clients send what was said before they were connected."""
+        assert self.published is not None
         writer = await self.room.local_participant.stream_bytes(
             "early",
             topic="lk.agent.pre-connect-audio-buffer",
-            attributes={"trackId": sid, "sampleRate": str(RATE_HZ), "channels": "1"},
+            attributes={"trackId": self.published.sid, "sampleRate": str(RATE_HZ), "channels": "1"},
         )
         await writer.write(tone(hz, frames=RATE_HZ).tobytes())
         await writer.aclose()
+        return {}
 
     async def _feed(
         self, source: rtc.AudioSource, blocks: AsyncIterator[np.ndarray[Any, np.dtype[np.int16]]]

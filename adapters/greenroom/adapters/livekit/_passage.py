@@ -14,6 +14,7 @@ from greenroom.adapters.livekit._lobby import Default, Given, default_of, given
 from greenroom.adapters.livekit._policy import Wanted, spec_in
 from greenroom.adapters.livekit._sdk import rtc
 from greenroom.adapters.livekit._seats import Seat
+from greenroom.adapters.livekit._steward import Steward
 from greenroom.supervision import ThreadRuntime
 
 SECOND_NS: Final = 1_000_000_000
@@ -39,9 +40,11 @@ class Passage:
         late: frames that came back as they were because the processor's answer was not there in time.
         passed: frames that went in and came back in time, processed or by the policy of the lane.
         turn: who calls `process` has it.
+        keeper: opens it, and closes it: what was closed with that one needs nobody else.
     """
 
-    def __init__(self, wanted: Wanted, *, name: str) -> None:
+    def __init__(self, wanted: Wanted, keeper: Steward, *, name: str) -> None:
+        self.keeper = keeper
         self._wanted = wanted
         self._name = name
         self._on_fault = wanted.on_fault if isinstance(wanted, ProcessorSpec) else OnFault.BYPASS

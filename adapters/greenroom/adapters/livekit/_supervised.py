@@ -92,9 +92,10 @@ class Desk:
 
     def _new(self) -> Passage:
         self._number += 1
-        passage = Passage(self._wanted, name=f"supervised-{os.getpid()}-{id(self):x}-{self._number}")
+        name = f"supervised-{os.getpid()}-{id(self):x}-{self._number}"
+        passage = Passage(self._wanted, steward(), name=name)
         passage.point(*self._told)
-        steward().do(partial(passage.open, self._session)).add_done_callback(self._opened)
+        passage.keeper.do(partial(passage.open, self._session)).add_done_callback(self._opened)
         return passage
 
     def _opened(self, done: Future[None]) -> None:
@@ -166,7 +167,7 @@ class Desk:
         self._early += passage.early
         self._passed += passage.passed
         self._late += passage.late
-        self._ends = [end for end in self._ends if not end.done()] + [steward().do(passage.close)]
+        self._ends = [end for end in self._ends if not end.done()] + [passage.keeper.do(passage.close)]
 
     def snapshot(self, *, on: bool) -> SupervisedSnapshot:
         """Return it as a frozen record."""
