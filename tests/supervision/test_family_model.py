@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.supervision.naive import Naive
 
 from greenroom.supervision._backoff import Backoff
 from greenroom.supervision._decisions import (
@@ -13,6 +14,7 @@ from greenroom.supervision._decisions import (
     Decisions,
     Forget,
     GiveUp,
+    OverBudget,
     ShutDown,
     Start,
     StartAfter,
@@ -20,8 +22,9 @@ from greenroom.supervision._decisions import (
 )
 from greenroom.supervision._family import Family
 from greenroom.supervision._restart import Cause, Crashed, Normal, Restart, Shutdown
+from greenroom.supervision._sharing import Refusal, SharedBudget, spend
 from greenroom.supervision.errors import SupervisionError
-from greenroom.supervision.spec import AutoShutdown, ChildSpec, Strategy, SupervisorFlags
+from greenroom.supervision.spec import AutoShutdown, ChildSpec, Strategy, SubtreeBudget, SupervisorFlags
 
 CRASHED = Crashed(ValueError("on purpose"))
 CAUSES: tuple[Cause, ...] = (CRASHED, CRASHED, Normal(), Shutdown("by itself"))
@@ -46,140 +49,24 @@ def spec_of(
     )
 
 
-class Row:
-    """A child of the naive model."""
-
-    def __init__(self, spec: ChildSpec) -> None:
-        self.spec = spec
-        self.up = False
-
-
-class Naive:
-    """OTP's supervisor, written down as OTP does it: one thing after the other, waiting for each."""
-
-    def __init__(self, flags: SupervisorFlags, outcomes: deque[str]) -> None:
-        self.flags = flags
-        self.outcomes = outcomes
-        self.rows: list[Row] = []
-        self.times: list[int] = []
-        self.trace: list[tuple[str, str]] = []
-        self.over = False
-
-    def row(self, name: str) -> Row:
-        found = next((row for row in self.rows if row.spec.id == name), None)
-        if found is None:
-            raise LookupError("ChildNotFound")
-        return found
-
-    def do_start(self, row: Row) -> str:
-        self.trace.append(("start", row.spec.id))
-        outcome = self.outcomes.popleft() if self.outcomes else "ok"
-        row.up = outcome == "ok"
-        return outcome
-
-    def do_stop(self, row: Row) -> None:
-        if row.up:
-            self.trace.append(("stop", row.spec.id))
-            self.down(row)
-
-    def down(self, row: Row) -> None:
-        row.up = False
-        if row.spec.restart is Restart.TEMPORARY or self.flags.strategy is Strategy.DYNAMIC:
-            self.forget(row)
-
-    def forget(self, row: Row) -> None:
-        self.rows.remove(row)
-        self.trace.append(("forget", row.spec.id))
-
-    def add(self, spec: ChildSpec) -> None:
-        for row in self.rows:
-            if row.spec.id == spec.id:
-                raise LookupError("AlreadyStarted" if row.up else "AlreadyPresent")
-        if len(self.rows) == self.flags.max_children:
-            raise LookupError("MaxChildren")
-        row = Row(spec)
-        self.rows.append(row)
-        match self.do_start(row):
-            case "fail":
-                self.forget(row)
-            case "ignore":
-                self.down(row)
-            case _:
-                pass
-
-    def stop(self, name: str) -> None:
-        self.do_stop(self.row(name))
-
-    def restart(self, name: str) -> None:
-        self.do_start(self.stopped(name))
-
-    def delete(self, name: str) -> None:
-        self.forget(self.stopped(name))
-
-    def stopped(self, name: str) -> Row:
-        if self.flags.strategy is Strategy.DYNAMIC:
-            raise LookupError("NotForDynamic")
-        row = self.row(name)
-        if row.up:
-            raise LookupError("ChildRunning")
-        return row
-
-    def ended(self, name: str, cause: Cause, now_ns: int) -> None:
-        row = self.row(name)
-        row.up = False
-        wanted = isinstance(cause, Normal | Shutdown)
-        if row.spec.restart is Restart.PERMANENT or (row.spec.restart is Restart.TRANSIENT and not wanted):
-            self.replace(row, now_ns)
-            return
-        self.down(row)
-        mode = self.flags.auto_shutdown
-        others = any(other.up and other.spec.significant for other in self.rows)
-        if row.spec.significant and (
-            mode is AutoShutdown.ANY_SIGNIFICANT or (mode is AutoShutdown.ALL_SIGNIFICANT and not others)
-        ):
-            self.trace.append(("shut down", name))
-            self.over = True
-
-    def replace(self, row: Row, now_ns: int) -> None:
-        failing: Row | None = row
-        while failing is not None:
-            self.times = [at for at in self.times if at >= now_ns - self.flags.period_ns] + [now_ns]
-            if len(self.times) > self.flags.intensity:
-                self.trace.append(("give up", failing.spec.id))
-                self.over = True
-                return
-            failing = self.attempt(failing)
-
-    def attempt(self, failing: Row) -> Row | None:
-        match self.flags.strategy:
-            case Strategy.ONE_FOR_ALL:
-                members = list(self.rows)
-            case Strategy.REST_FOR_ONE:
-                members = self.rows[self.rows.index(failing) :]
-            case _:
-                members = [failing]
-        for row in reversed(members):
-            self.do_stop(row)
-        for row in members:
-            if row in self.rows:
-                outcome = self.do_start(row)
-                if outcome == "fail":
-                    return row
-                if outcome == "ignore":
-                    self.down(row)
-        return None
-
-
 class Prompt:
     """A family whose children do at once what they are told."""
 
-    def __init__(self, flags: SupervisorFlags, outcomes: deque[str]) -> None:
-        self.family = Family("family", flags)
+    def __init__(self, flags: SupervisorFlags, outer: SubtreeBudget, outcomes: deque[str]) -> None:
+        self.outer = SharedBudget("outer", outer)
+        self.family = Family("family", flags, self.spend)
         self.outcomes = outcomes
-        self.trace: list[tuple[str, str]] = []
+        self.timers: dict[str, int] = {}
+        self.trace: list[tuple[Any, ...]] = []
         self.over = False
+        self.now_ns = 0
+        self.dice = 0.5
 
-    def perform(self, decisions: Decisions, now_ns: int) -> None:
+    def spend(self, now_ns: int) -> Refusal | None:
+        own = self.family.shared
+        return spend([self.outer] if own is None else [own, self.outer], now_ns)
+
+    def perform(self, decisions: Decisions) -> None:
         todo = deque(decisions)
         while todo:
             match todo.popleft():
@@ -187,99 +74,164 @@ class Prompt:
                     self.trace.append(("start", child))
                     outcome = self.outcomes.popleft() if self.outcomes else "ok"
                     if outcome == "ok":
-                        todo.extend(self.family.started(child, now_ns))
+                        todo.extend(self.family.started(child, self.now_ns))
                     elif outcome == "fail":
-                        todo.extend(self.family.failed(child, now_ns, 0.5))
+                        todo.extend(self.family.failed(child, self.now_ns, self.dice))
                     else:
                         todo.extend(self.family.ignored(child))
                 case Stop(child=child):
                     self.trace.append(("stop", child))
-                    todo.extend(self.family.ended(child, Shutdown(), now_ns, 0.5))
+                    todo.extend(self.family.ended(child, Shutdown(), self.now_ns, self.dice))
                 case Forget(child=child):
                     self.trace.append(("forget", child))
-                case GiveUp(child=child):
-                    self.trace.append(("give up", child))
-                    self.over = True
-                case ShutDown(child=child):
-                    self.trace.append(("shut down", child))
-                    self.over = True
+                case StartAfter(child=child, delay_ns=delay_ns):
+                    self.trace.append(("after", child, delay_ns))
+                    self.timers[child] = self.now_ns + delay_ns
+                case CancelStart(child=child):
+                    self.trace.append(("cancel", child))
+                    del self.timers[child]
                 case other:
-                    raise AssertionError(other)
+                    self.give_up(other)
+
+    def give_up(self, decision: Any) -> None:
+        match decision:
+            case GiveUp(child=child):
+                self.trace.append(("give up", child))
+            case OverBudget(child=child, owner=owner):
+                self.trace.append(("over budget", child, owner))
+            case ShutDown(child=child):
+                self.trace.append(("shut down", child))
+            case other:
+                raise AssertionError(other)
+        self.over = True
 
 
+BUDGETS = st.builds(SubtreeBudget, intensity=st.integers(0, 4), period_ns=st.integers(1, 20))
 FLAGS = st.builds(
     SupervisorFlags,
     strategy=st.sampled_from(Strategy),
-    intensity=st.integers(0, 4),
+    intensity=st.integers(0, 5),
     period_ns=st.integers(1, 20),
     auto_shutdown=st.sampled_from(AutoShutdown),
     max_children=st.integers(1, 5),
+    subtree=st.none() | BUDGETS,
 )
-OPERATIONS = st.lists(
-    st.tuples(
-        st.sampled_from(["add", "add", "add", "end", "end", "end", "stop", "restart", "delete", "time"]),
-        st.integers(0, 9),
-        st.sampled_from(Restart),
-        st.sampled_from(CAUSES),
+BACKOFFS = st.sampled_from(
+    [
+        None,
+        None,
+        Backoff(initial_ns=3, max_ns=20, factor=2, jitter=0, healthy_ns=6),
+        Backoff(initial_ns=4, max_ns=9, factor=3, jitter=0.5, healthy_ns=4, immediate_first=False),
+    ]
+)
+SPECS = st.builds(
+    lambda name, restart, significant, backoff: ChildSpec(
+        id=name,
+        start=nothing,
+        restart=restart,
+        significant=significant and restart is not Restart.PERMANENT,
+        backoff=backoff,
     ),
-    max_size=40,
+    st.sampled_from(IDS),
+    st.sampled_from(Restart),
+    st.booleans(),
+    BACKOFFS,
+)
+NAMES = st.sampled_from(IDS)
+OPERATION = st.one_of(
+    st.tuples(st.just("add"), SPECS),
+    st.tuples(st.just("add"), SPECS),
+    st.tuples(st.just("end"), NAMES, st.sampled_from(CAUSES)),
+    st.tuples(st.just("end"), NAMES, st.sampled_from(CAUSES)),
+    st.tuples(st.sampled_from(["stop", "restart", "delete"]), NAMES),
+    st.tuples(st.just("update"), st.none() | FLAGS, st.none() | st.lists(SPECS, max_size=5)),
+    st.tuples(st.just("time"), st.integers(0, 12)),
+    st.tuples(st.just("elsewhere")),
 )
 OUTCOMES = st.lists(st.sampled_from(["ok", "ok", "ok", "ok", "fail", "ignore"]), max_size=40)
+DICE = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]), min_size=1, max_size=7)
 
 
-def one_step(real: Prompt, naive: Naive, operation: Any, now_ns: int) -> None:
-    """Do the same to both, and compare what they say."""
-    kind, number, restart, cause = operation
-    name = IDS[number % len(IDS)]
-    said: list[str] = []
-    decisions: Decisions = ()
+def real_step(real: Prompt, operation: Any) -> str:
+    """Have the rules decide, and return the name of the error, if any."""
+    kind, *details = operation
+    family = real.family
     try:
         match kind:
-            case "add":
-                decisions = real.family.add(spec_of(number, restart, real.family.flags))
+            case "update":
+                family.update(*details)
+            case "elsewhere":
+                spend([real.outer], real.now_ns)
             case "end":
-                if real.family.get(name).status is ChildStatus.RUNNING:
-                    decisions = real.family.ended(name, cause, now_ns, 0.5)
+                name, cause = details
+                if family.get(name).status is ChildStatus.RUNNING:
+                    real.perform(family.ended(name, cause, real.now_ns, real.dice))
+            case "due":
+                del real.timers[details[0]]
+                real.perform(family.due(details[0]))
             case _:
-                decisions = getattr(real.family, kind)(name)
-        real.perform(decisions, now_ns)
+                real.perform(getattr(family, kind)(*details))
     except SupervisionError as error:
-        said.append(type(error).__name__)
+        return type(error).__name__
+    return ""
+
+
+def naive_step(naive: Naive, operation: Any) -> str:
+    """Have the naive model do the same."""
+    kind, *details = operation
     try:
-        match kind:
-            case "add":
-                naive.add(spec_of(number, restart, naive.flags))
-            case "end":
-                if naive.row(name).up:
-                    naive.ended(name, cause, now_ns)
-            case _:
-                getattr(naive, kind)(name)
+        if kind != "end" or naive.row(details[0]).up:
+            getattr(naive, {"end": "ended"}.get(kind, kind))(*details)
     except LookupError as error:
-        said.append(str(error))
-    assert said in ([], said[:1] * 2)
+        return str(error)
+    return ""
 
 
-@settings(max_examples=400, deadline=None)
-@given(FLAGS, OPERATIONS, OUTCOMES)
+def both(real: Prompt, naive: Naive, operation: Any) -> None:
+    """Do the same to both, and compare what they say, what they do, and what is left."""
+    assert real_step(real, operation) == naive_step(naive, operation)
+    assert real.trace == naive.trace
+    assert real.over == naive.over
+    if real.over:
+        return
+    assert [(child.id, child.status is ChildStatus.RUNNING) for child in real.family] == [
+        (row.spec.id, row.up) for row in naive.rows
+    ]
+    assert real.timers == {row.spec.id: row.due_ns for row in naive.rows if row.due_ns is not None}
+    assert real.family.is_settled is (naive.waiting is None)
+
+
+def pass_time(real: Prompt, naive: Naive, delay_ns: int) -> None:
+    """Let time pass; what is due meanwhile happens in its order."""
+    until_ns = real.now_ns + delay_ns
+    while real.timers and not real.over:
+        name = min(real.timers, key=lambda each: (real.timers[each], each))
+        if real.timers[name] > until_ns:
+            break
+        real.now_ns = naive.now_ns = real.timers[name]
+        both(real, naive, ("due", name))
+    real.now_ns = naive.now_ns = until_ns
+
+
+@settings(max_examples=600, deadline=None)
+@given(FLAGS, BUDGETS, st.lists(OPERATION, max_size=40), OUTCOMES, DICE)
 def test_the_rules_decide_what_otp_decides(
-    flags: SupervisorFlags, operations: list[Any], outcomes: list[str]
+    flags: SupervisorFlags,
+    outer: SubtreeBudget,
+    operations: list[Any],
+    outcomes: list[str],
+    dice: list[float],
 ) -> None:
-    """Any sequence of starts, ends, failures, stops, restarts, deletes and time steps gives the same decisions."""
-    real, naive = Prompt(flags, deque(outcomes)), Naive(flags, deque(outcomes))
-    now_ns = 0
-    for operation in operations:
+    """Any starts, ends, failures, admin calls, updates, back-offs, budgets and time steps: the same decisions."""
+    real, naive = Prompt(flags, outer, deque(outcomes)), Naive(flags, outer, deque(outcomes))
+    for number, operation in enumerate(operations):
+        real.dice = naive.dice = dice[number % len(dice)]
         if operation[0] == "time":
-            now_ns += operation[1]
-            continue
-        one_step(real, naive, operation, now_ns)
-        assert real.trace == naive.trace
-        assert real.over == naive.over
+            pass_time(real, naive, operation[1])
+        else:
+            both(real, naive, operation)
         if real.over:
             return
-        assert [(child.id, child.status is ChildStatus.RUNNING) for child in real.family] == [
-            (row.spec.id, row.up) for row in naive.rows
-        ]
-        assert real.family.is_settled
 
 
 class Chaos:
@@ -320,7 +272,7 @@ class Chaos:
                 case Forget():
                     assert self.state.pop(child, "down") == "down"
                     assert child not in self.timers
-                case GiveUp() | ShutDown():
+                case GiveUp() | OverBudget() | ShutDown():
                     self.over = True
 
     def admin(self, kind: str, number: int, restart: Restart) -> None:
