@@ -51,7 +51,8 @@ class Row:
         self.failures += 1
         if exponent < 0:
             return 0
-        wait = min(backoff.max_ns, backoff.initial_ns * int(backoff.factor) ** exponent)
+        grown: int = backoff.initial_ns * int(backoff.factor) ** exponent
+        wait = min(backoff.max_ns, grown)
         return min(backoff.max_ns, round(wait * (1 + Fraction(backoff.jitter) * (2 * Fraction(dice) - 1))))
 
 
@@ -83,6 +84,8 @@ class Naive:
         self.own = None if flags.subtree is None else Shared("family", flags.subtree)
         self.waiting: tuple[Row, list[Row]] | None = None
         """A group that waits for the back-off of one of it."""
+        self.strategy = flags.strategy
+        """Of the attempt that is under way: an update holds from the next one on."""
         self.trace: list[tuple[Any, ...]] = []
         self.over = False
         self.now_ns = 0
@@ -156,8 +159,10 @@ class Naive:
 
     def restart(self, name: str) -> None:
         row = self.stopped(name)
-        if self.do_start(row) == "ignore":
-            self.down(row)
+        if self.do_start(row) != "ok":
+            self.down(
+                row
+            )  # a temporary one that an update made known goes, as at every end; OTP keeps it if it failed
 
     def delete(self, name: str) -> None:
         self.forget(self.stopped(name))
@@ -227,10 +232,11 @@ class Naive:
             self.replace_from(self.start_all([row]))
             return
         members = [member for member in self.waiting[1] if member in self.rows]
-        self.waiting = None
         for member in reversed(members):
             self.do_stop(member)
         self.replace_from(self.start_all(members))
+        if row.due_ns is None and self.waiting is not None and self.waiting[0] is row:
+            self.waiting = None
 
     def elsewhere(self) -> None:
         """A supervisor beside this one makes a restart, or is not allowed to."""
@@ -247,6 +253,8 @@ class Naive:
 
     def replace(self, row: Row) -> None:
         failing: Row | None = row
+        if self.waiting is None:
+            self.strategy = self.flags.strategy
         while failing is not None:
             if not self.allowed(failing):
                 self.over = True
@@ -260,11 +268,11 @@ class Naive:
             if delay_ns:
                 failing.due_ns = self.now_ns + delay_ns
                 self.trace.append(("after", failing.spec.id, delay_ns))
-                if self.flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
+                if self.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
                     self.waiting = (failing, members)
                 return
-            self.waiting = None if failing in members and len(members) > 1 else self.waiting
             failing = self.start_all(members)
+        self.waiting = None
 
     def allowed(self, row: Row) -> bool:
         name, now_ns = row.spec.id, self.now_ns
@@ -282,7 +290,7 @@ class Naive:
         return True
 
     def members(self, failing: Row) -> list[Row]:
-        match self.flags.strategy:
+        match self.strategy:
             case Strategy.ONE_FOR_ALL:
                 return list(self.rows)
             case Strategy.REST_FOR_ONE:

@@ -1,6 +1,7 @@
 """The rules of a supervisor against a second, naive model, and under any order of events."""
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import example, given, settings
@@ -29,6 +30,7 @@ from greenroom.supervision.spec import AutoShutdown, ChildSpec, Strategy, Subtre
 CRASHED = Crashed(ValueError("on purpose"))
 CAUSES: tuple[Cause, ...] = (CRASHED, CRASHED, Normal(), Shutdown("by itself"))
 IDS = "abcde"
+FEW = "abcc"
 
 
 def nothing() -> None:
@@ -106,16 +108,19 @@ class Prompt:
         self.over = True
 
 
-BUDGETS = st.builds(SubtreeBudget, intensity=st.integers(0, 4), period_ns=st.integers(1, 20))
-FLAGS = st.builds(
-    SupervisorFlags,
-    strategy=st.sampled_from(Strategy),
-    intensity=st.integers(0, 5),
-    period_ns=st.integers(1, 20),
-    auto_shutdown=st.sampled_from(AutoShutdown),
-    max_children=st.integers(1, 5),
-    subtree=st.none() | BUDGETS,
-)
+LIMITS = st.sampled_from([99, 99, 9, 4, 3, 2, 1, 0])
+BUDGETS = st.builds(SubtreeBudget, intensity=LIMITS, period_ns=st.integers(1, 20))
+FIELDS: dict[str, Any] = {
+    "strategy": st.sampled_from(Strategy),
+    "intensity": LIMITS,
+    "period_ns": st.integers(1, 20),
+    "auto_shutdown": st.sampled_from(AutoShutdown),
+    "max_children": st.sampled_from([5, 5, 3, 1]),
+    "subtree": st.none() | BUDGETS,
+}
+FLAGS = st.builds(SupervisorFlags, **FIELDS)
+CHANGES = st.one_of([st.fixed_dictionaries({name: field}) for name, field in FIELDS.items()])
+"""Of one field: few updates of all fields at once would be accepted."""
 BACKOFFS = st.sampled_from(
     [
         None,
@@ -132,24 +137,28 @@ SPECS = st.builds(
         significant=significant and restart is not Restart.PERMANENT,
         backoff=backoff,
     ),
-    st.sampled_from(IDS),
-    st.sampled_from(Restart),
+    st.sampled_from(FEW),
+    st.sampled_from([*Restart, Restart.PERMANENT]),
     st.booleans(),
     BACKOFFS,
 )
-NAMES = st.sampled_from(IDS)
+NAMES = st.sampled_from(FEW)
 OPERATION = st.one_of(
     st.tuples(st.just("add"), SPECS),
     st.tuples(st.just("add"), SPECS),
-    st.tuples(st.just("end"), NAMES, st.sampled_from(CAUSES)),
-    st.tuples(st.just("end"), NAMES, st.sampled_from(CAUSES)),
+    *[st.tuples(st.just("end"), NAMES, st.sampled_from(CAUSES))] * 6,
     st.tuples(st.sampled_from(["stop", "restart", "delete"]), NAMES),
-    st.tuples(st.just("update"), st.none() | FLAGS, st.none() | st.lists(SPECS, max_size=5)),
+    st.tuples(st.just("update"), st.none() | CHANGES, st.none() | st.lists(SPECS, max_size=3)),
     st.tuples(st.just("time"), st.integers(0, 12)),
     st.tuples(st.just("elsewhere")),
 )
-OUTCOMES = st.lists(st.sampled_from(["ok", "ok", "ok", "ok", "fail", "ignore"]), max_size=40)
+OUTCOMES = st.lists(st.sampled_from(["ok"] * 8 + ["fail", "fail", "ignore"]), max_size=40)
 DICE = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]), min_size=1, max_size=7)
+
+
+def changed(flags: SupervisorFlags, changes: dict[str, Any] | None) -> SupervisorFlags | None:
+    """Return flags with some fields changed."""
+    return None if changes is None else replace(flags, **changes)
 
 
 def real_step(real: Prompt, operation: Any) -> str:
@@ -159,7 +168,7 @@ def real_step(real: Prompt, operation: Any) -> str:
     try:
         match kind:
             case "update":
-                family.update(*details)
+                family.update(changed(family.flags, details[0]), details[1])
             case "elsewhere":
                 spend([real.outer], real.now_ns)
             case "end":
@@ -180,7 +189,9 @@ def naive_step(naive: Naive, operation: Any) -> str:
     """Have the naive model do the same."""
     kind, *details = operation
     try:
-        if kind != "end" or naive.row(details[0]).up:
+        if kind == "update":
+            naive.update(changed(naive.flags, details[0]), details[1])
+        elif kind != "end" or naive.row(details[0]).up:
             getattr(naive, {"end": "ended"}.get(kind, kind))(*details)
     except LookupError as error:
         return str(error)
@@ -213,18 +224,20 @@ def pass_time(real: Prompt, naive: Naive, delay_ns: int) -> None:
     real.now_ns = naive.now_ns = until_ns
 
 
-@settings(max_examples=600, deadline=None)
-@given(FLAGS, BUDGETS, st.lists(OPERATION, max_size=40), OUTCOMES, DICE)
+@settings(max_examples=200, deadline=None)
+@given(FLAGS, BUDGETS, st.lists(OPERATION, min_size=12, max_size=50), OUTCOMES, DICE, BACKOFFS)
 def test_the_rules_decide_what_otp_decides(
     flags: SupervisorFlags,
     outer: SubtreeBudget,
     operations: list[Any],
     outcomes: list[str],
     dice: list[float],
+    backoff: Backoff | None,
 ) -> None:
     """Any starts, ends, failures, admin calls, updates, back-offs, budgets and time steps: the same decisions."""
     real, naive = Prompt(flags, outer, deque(outcomes)), Naive(flags, outer, deque(outcomes))
-    for number, operation in enumerate(operations):
+    begin: list[Any] = [("add", ChildSpec(id=name, start=nothing, backoff=backoff)) for name in "abc"]
+    for number, operation in enumerate(begin + operations):
         real.dice = naive.dice = dice[number % len(dice)]
         if operation[0] == "time":
             pass_time(real, naive, operation[1])

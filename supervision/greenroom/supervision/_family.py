@@ -69,8 +69,7 @@ class Family:
     Args:
         name: the supervisor's path.
         flags: what it does.
-        spend: counts a restart in all budgets that hold for it, its own included, or says why not; by default there
-            is none but its own.
+        spend: counts a restart in all budgets that hold for it, its own included, or says why not.
     """
 
     def __init__(
@@ -84,6 +83,7 @@ class Family:
         self._children: dict[str, Child] = {}
         self._intensity = Intensity(flags.intensity, flags.period_ns)
         self._group: Group | None = None
+        self._strategy = flags.strategy
 
     def __len__(self) -> int:
         return len(self._children)
@@ -297,7 +297,9 @@ class Family:
             return (OverBudget(child.id, refusal.budget.owner, refusal.first),)
         child.restarts += 1
         delay_ns = 0 if child.backoff is None else child.backoff.next(dice)
-        if self.flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
+        if self._group is None:
+            self._strategy = self.flags.strategy  # what an update has changed holds from the next attempt on
+        if self._strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
             return self._again_together(child, delay_ns)
         if delay_ns:
             child.restarting(TIMED)
@@ -325,7 +327,7 @@ class Family:
 
     def _members(self, child: Child) -> list[Child]:
         """Return who is replaced because of ``child``, and whom an attempt that is not done has left down."""
-        if self.flags.strategy is Strategy.ONE_FOR_ALL:
+        if self._strategy is Strategy.ONE_FOR_ALL:
             return list(self)
         group = self._group
         members: list[Child] = []

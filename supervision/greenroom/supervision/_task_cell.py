@@ -97,7 +97,12 @@ class TaskCell(Cell):
         """Whether there are letters and the task waits for one, or a stop is next; under the lock."""
         if self.state != RUNNING or not self.user:
             return False
-        return is_stop(self.user[0]) or (self.life.actor is not None and self.life.actor.context.waits)
+        context = self._context()
+        return is_stop(self.user[0]) or (context is not None and context.waits)
+
+    def _context(self) -> Any:
+        """Return the task's side of the present incarnation, if it has come so far."""
+        return getattr(self.life.actor, "context", None)
 
     def _attend(self, life: Incarnation) -> None:
         """Have the task look into its mailbox, or hear of the stop that is next there; under the lock."""
@@ -111,9 +116,9 @@ class TaskCell(Cell):
     def put(self, item: Any, timeout: float | None = None) -> bool:
         """Put a letter in, as into any mailbox; a stop does not wait for letters that nobody reads."""
         if is_stop(item):
-            life = self.life
-            if life.actor is None or not life.actor.context.reads:
-                return self.put_control((TaskCell.hear_stop, life, item))
+            context = self._context()
+            if context is None or not context.reads:
+                return self.put_control((TaskCell.hear_stop, self.life, item))
         return super().put(item, timeout)
 
     def take(self, life: Incarnation) -> Any:
@@ -192,11 +197,11 @@ class TaskCell(Cell):
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
         """Give the present incarnation up; its task is refused from the same moment on."""
         with self.lock:
-            actor = self.life.actor
+            context = self._context()
             if not super().fence(reason, life, if_starting=if_starting):
                 return False
-            if actor is not None:
-                actor.context.give_up()
+            if context is not None:
+                context.give_up()
         return True
 
     def _advance_end(self, life: Incarnation, epoch: int) -> None:

@@ -284,6 +284,8 @@ class TaskHost(Actor):
 
     _cell_class: ClassVar[type[Cell]] = TaskCell
     actor_kind: ClassVar[ActorKind] = ActorKind.TASK
+    over = True
+    """Whether there is no task (any more), as the cell has heard."""
 
     def __init__(
         self, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], loop: Any
@@ -291,7 +293,6 @@ class TaskHost(Actor):
         self._program = (function, args, kwargs)
         self.context = TaskContext(self, self._cell.system.loops.of(loop, self._cell.system.runtime))
         self.over = False
-        """Whether the task is, as the cell has heard."""
 
     @property
     def is_live(self) -> bool:
