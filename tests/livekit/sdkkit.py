@@ -4,14 +4,16 @@ A remote track here has the native handle of a local one, so real frames come ou
 """
 
 import asyncio
+import gc
 import itertools
 import weakref
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import numpy as np
 from livekit import rtc
+from livekit.rtc._ffi_client import FfiHandle
 from livekit.rtc._proto import handle_pb2, participant_pb2, room_pb2, track_pb2
 
 from greenroom.adapters.livekit import close_default_session
@@ -105,7 +107,7 @@ class Sfu:
         room = self.room
         room._server_url = URL
         room._token = self._token
-        room._ffi_handle = rtc._ffi_client.FfiHandle(0)
+        room._ffi_handle = FfiHandle(0)
         room._info = room_pb2.RoomInfo(sid="RM_1", name=self._name)
         room._local_participant = rtc.LocalParticipant(room._room_queue, info(self._me))
         self.state(rtc.ConnectionState.CONN_CONNECTED)
@@ -321,13 +323,31 @@ async def until(condition: Callable[[], Any]) -> None:
         await asyncio.sleep(0.002)
 
 
+def collected(ref: Callable[[], object]) -> bool:
+    """Return whether what a weak reference refers to is gone, now that the collector has run."""
+    gc.collect()
+    return ref() is None
+
+
+def listen(room: rtc.Room, event: str, handler: Callable[..., object]) -> None:
+    """Have a handler of the application's called."""
+    emitter: Any = room
+    emitter.on(event, handler)
+
+
+def handlers_of(room: rtc.Room) -> list[Any]:
+    """Return everybody who listens to a room."""
+    emitter: Any = room
+    return [handler for handlers in emitter._events.values() for handler in handlers]
+
+
 def level_of(event: rtc.AudioFrameEvent) -> int:
     """Return what a frame is full of."""
     return int(event.frame.data[0])
 
 
 @asynccontextmanager
-async def reading(stream: Any) -> AsyncIterator[list[int]]:
+async def reading(stream: Any) -> AsyncGenerator[list[int], None]:
     """Read a stream in the background; give the levels that come out."""
     levels: list[int] = []
 

@@ -1,7 +1,6 @@
 """Rooms: attached before or after they connect, forgotten, reconnected, and seen right whatever events say."""
 
 import asyncio
-import gc
 import threading
 import weakref
 from typing import Any
@@ -14,7 +13,10 @@ from tests.livekit.sdkkit import (
     Scribe,
     Sfu,
     Voice,
+    collected,
+    handlers_of,
     level_of,
+    listen,
     play,
     publication,
     reading,
@@ -240,7 +242,7 @@ def test_a_mistake_in_a_handler_harms_nobody_else(
         sfu = Sfu("lobby")
         attach(await default_session(), sfu.room)
         heard: list[str] = []
-        sfu.room.on("token_refreshed", lambda: heard.append("refreshed"))
+        listen(sfu.room, "token_refreshed", lambda: heard.append("refreshed"))
 
         def broken(*_: Any) -> None:
             raise TypeError("a mistake")
@@ -268,7 +270,7 @@ def test_a_room_that_is_forgotten_is_collected_and_its_streams_end() -> None:
         await until(lambda: len(scribe.told) == 2)
         room = weakref.ref(sfu.room)
         del sfu
-        await until(lambda: gc.collect() is not None and room() is None)
+        await until(lambda: collected(room))
         async for _ in stream:
             pass
         await until(lambda: scribe.closed)
@@ -292,8 +294,7 @@ def test_a_room_that_is_detached() -> None:
             pass
         await until(lambda: scribe.closed)
         assert not session.rooms
-        ours = [h for handlers in sfu.room._events.values() for h in handlers if "greenroom" in h.__module__]
-        assert not ours
+        assert not [handler for handler in handlers_of(sfu.room) if "greenroom" in handler.__module__]
         await attachment.detach()
 
     play(story)

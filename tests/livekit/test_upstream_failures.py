@@ -20,7 +20,19 @@ from typing import Any
 import numpy as np
 import pytest
 from livekit import rtc
-from tests.livekit.sdkkit import MICROPHONE, URL, Scribe, Sfu, Voice, level_of, play, reading, until
+from tests.livekit.sdkkit import (
+    MICROPHONE,
+    URL,
+    Scribe,
+    Sfu,
+    Voice,
+    collected,
+    level_of,
+    listen,
+    play,
+    reading,
+    until,
+)
 
 from greenroom.actors import OnFault
 from greenroom.adapters.livekit import (
@@ -131,7 +143,7 @@ def test_g4_a_processor_that_raises_in_a_clear_harms_nobody() -> None:
     async def story(kind: Any) -> list[str]:
         sfu = Sfu("lobby")
         heard: list[str] = []
-        sfu.room.on("track_unsubscribed", lambda *_: heard.append("unsubscribed"))
+        listen(sfu.room, "track_unsubscribed", lambda: heard.append("unsubscribed"))
         track = sfu.enter("anna", "TR_1", Voice(1000).start())
         scribe = Scribe(raises={"info cleared": RuntimeError("no")})
         stream = kind(track, noise_cancellation=scribe)
@@ -158,7 +170,7 @@ def test_g5_a_processor_that_raises_on_a_refresh_keeps_it_from_nobody(error: Exc
         scribes = [Scribe() for _ in range(4)]
         streams = [kind(track, noise_cancellation=scribe) for scribe in scribes]
         heard: list[str] = []
-        sfu.room.on("token_refreshed", lambda: heard.append("refreshed"))
+        listen(sfu.room, "token_refreshed", lambda: heard.append("refreshed"))
         await until(lambda: all(len(scribe.told) == 2 for scribe in scribes))
         for scribe in scribes:
             scribe.raises["credentials"] = error
@@ -266,7 +278,7 @@ def test_g8_a_stream_that_is_dropped_is_collected_and_closed() -> None:
         assert refs[0]() is not None
         assert refs[1]() is None
         await until(lambda: ours.closed)
-        await until(lambda: gc.collect() is not None and native() is None)
+        await until(lambda: collected(native))
         assert ours.told[2:] == [*CLEARED, ("close",)]
         before = theirs.frames
         await until(lambda: theirs.frames > before + 3)
@@ -395,12 +407,11 @@ def test_g13_what_is_no_frame_is_not_handed_out() -> None:
 
     async def story() -> None:
         track = Voice(1000).start().track
-        wrong = Wrong(None)
-        upstream = rtc.AudioStream(track, noise_cancellation=wrong)
+        upstream = rtc.AudioStream(track, noise_cancellation=Wrong(None))
         assert (await anext(upstream)).frame is None
-        wrong = Wrong(None)
-        stream = AudioStream(track, noise_cancellation=wrong)
-        await until(lambda: wrong.frames)
+        ours = Wrong(None)
+        stream = AudioStream(track, noise_cancellation=ours)
+        await until(lambda: ours.frames)
         assert [level_of(await anext(stream)) for _ in range(5)] == 5 * [1000]
         await upstream.aclose()
         await stream.aclose()
@@ -750,7 +761,7 @@ def test_g29_what_is_dropped_leaves_no_thread() -> None:
         for _ in range(10):
             await drop()
         if kind is AudioStream:
-            await until(lambda: gc.collect() is not None and native_threads() <= before + 4)
+            await until(lambda: collected(lambda: None) and native_threads() <= before + 4)
         return native_threads() - before
 
     assert play(lambda: story(AudioStream)) <= 4

@@ -87,8 +87,9 @@ class Attachment:
             "disconnected",
         ):
             handlers[event] = self._guarded(event, self._look)
+        emitter: Any = room
         for event, handler in handlers.items():
-            room.on(event, handler)
+            emitter.on(event, handler)
         return handlers
 
     def _guarded(self, event: str, handle: Callable[..., None]) -> Callable[..., None]:
@@ -338,7 +339,7 @@ class Attachment:
 
     def let_go(self) -> None:
         """Listen to the room no further, and end its streams, without waiting for them."""
-        room = self._room()
+        room: Any = self._room()
         if room is not None and not self._closed:
             for event, handler in self._handlers.items():
                 room.off(event, handler)

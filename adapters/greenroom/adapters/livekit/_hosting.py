@@ -8,7 +8,7 @@ import functools
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from greenroom.actors import Frame, Processor, ProcessorSpec, Session
 from greenroom.adapters.livekit._errors import ProcessorOver
@@ -19,6 +19,11 @@ AudioProcessor = rtc.FrameProcessor[rtc.AudioFrame]
 
 _shells: Final[weakref.WeakValueDictionary[int, "Shell"]] = weakref.WeakValueDictionary()
 _over: Final[weakref.WeakSet[AudioProcessor]] = weakref.WeakSet()
+
+
+def is_theirs(given: object) -> TypeGuard[AudioProcessor]:
+    """Whether it is a processor of LiveKit's."""
+    return isinstance(given, rtc.FrameProcessor)
 
 
 class Shell:
@@ -74,7 +79,7 @@ class Building:
     def __call__(self, **options: Any) -> Processor:
         """Build one."""
         built = self.factory(**options)
-        return Shell(built) if isinstance(built, rtc.FrameProcessor) else built
+        return Shell(built) if is_theirs(built) else built
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Building):
@@ -105,7 +110,7 @@ def shelled(spec: ProcessorSpec) -> ProcessorSpec:
         return replace(spec, factory=Building(spec.factory))
     if isinstance(instance, Shell):
         check_open(instance.inner)
-    elif isinstance(instance, rtc.FrameProcessor):
+    elif is_theirs(instance):
         check_open(instance)
         shell = _shells.get(id(instance))
         if shell is None:

@@ -72,7 +72,9 @@ class Hall:
                 if self._room is not None:
                     return self._room
                 mine = self._opening is None
-                opening = self._opening = self._opening or Future()
+                if self._opening is None:
+                    self._opening = Future[Room]()
+                opening = self._opening
             if not mine:
                 await _settled(opening)
                 continue

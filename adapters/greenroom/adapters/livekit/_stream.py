@@ -12,7 +12,7 @@ from greenroom.adapters.livekit._attachment import Attachment
 from greenroom.adapters.livekit._errors import NotAnOption, NotAudio, NotInRoom, WrongLoop
 from greenroom.adapters.livekit._facts import is_audio, source_name
 from greenroom.adapters.livekit._frames import to_rtc
-from greenroom.adapters.livekit._hosting import check_open
+from greenroom.adapters.livekit._hosting import check_open, is_theirs
 from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby, default_of, given
 from greenroom.adapters.livekit._local import local_track
@@ -252,7 +252,7 @@ def _check_wanted(wanted: Any) -> None:
         raise NotAnOption(
             "NoiseCancellationOptions run inside the SDK, before all else: give them as noise_cancellation"
         )
-    if isinstance(wanted, rtc.FrameProcessor):
+    if is_theirs(wanted):
         check_open(wanted)
     if isinstance(wanted, Lease):
         _check_lease(wanted)
