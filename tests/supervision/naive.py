@@ -153,7 +153,7 @@ class Naive:
             self.do_stop(row)
             return
         self.cancel(row)
-        if self.waiting is not None and self.waiting[0] is row:
+        if self.is_waiting_for(row):
             self.waiting = None
         self.down(row)
 
@@ -235,7 +235,7 @@ class Naive:
         for member in reversed(members):
             self.do_stop(member)
         self.replace_from(self.start_all(members))
-        if row.due_ns is None and self.waiting is not None and self.waiting[0] is row:
+        if row.due_ns is None and self.is_waiting_for(row):
             self.waiting = None
 
     def elsewhere(self) -> None:
@@ -244,6 +244,9 @@ class Naive:
             self.outer.exceeded = True
         else:
             self.outer.take(self.now_ns)
+
+    def is_waiting_for(self, row: Row) -> bool:
+        return self.waiting is not None and self.waiting[0] is row
 
     # -- restarts ---------------------------------------------------------------------------------------------------
 

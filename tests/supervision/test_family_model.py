@@ -129,14 +129,16 @@ BACKOFFS = st.sampled_from(
         Backoff(initial_ns=4, max_ns=9, factor=3, jitter=0.5, healthy_ns=4, immediate_first=False),
     ]
 )
+
+
+def any_spec(name: str, restart: Restart, significant: bool, backoff: Backoff | None) -> ChildSpec:
+    """Return a spec that can be made: a permanent child is never significant."""
+    significant = significant and restart is not Restart.PERMANENT
+    return ChildSpec(id=name, start=nothing, restart=restart, significant=significant, backoff=backoff)
+
+
 SPECS = st.builds(
-    lambda name, restart, significant, backoff: ChildSpec(
-        id=name,
-        start=nothing,
-        restart=restart,
-        significant=significant and restart is not Restart.PERMANENT,
-        backoff=backoff,
-    ),
+    any_spec,
     st.sampled_from(FEW),
     st.sampled_from([*Restart, Restart.PERMANENT]),
     st.booleans(),

@@ -57,6 +57,8 @@ def test_the_budgets_allow_what_naive_lists_allow(specs: Any, steps: list[Any]) 
     ]
     naive = [Naive(*spec) for spec in specs]
     now_ns = 0
+    first: Any
+    second: Any
     for first, second in steps:
         if isinstance(second, tuple):
             ours[first].change(SubtreeBudget(intensity=second[0], period_ns=second[1]))

@@ -13,6 +13,7 @@ from greenroom.supervision import (
     ActorDead,
     ActorEnding,
     ActorFenced,
+    ActorRef,
     ActorStopped,
     ActorSystem,
     Backoff,
@@ -172,7 +173,12 @@ def test_a_task_without_a_supervisor(system: ActorSystem) -> None:
     assert ref.stop(timeout=PATIENCE_S)
     assert not ref.is_alive()
     parent = system.start(Probe)
-    child = act(parent, lambda actor: actor.spawn(echo, name="echo"))
+
+    def spawn(actor: Probe) -> Any:
+        ref: ActorRef[Any] = actor.spawn(echo, name="echo")
+        return ref
+
+    child = act(parent, spawn)
     assert child.ask("hello", timeout=PATIENCE_S) == "hello"
     parent.stop(timeout=PATIENCE_S)
     assert not child.is_alive()
