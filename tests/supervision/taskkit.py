@@ -57,6 +57,7 @@ class Stand:
             return letter.result()
         finally:
             letter.cancel()
+            await asyncio.wait({letter})  # so that none is left that was never begun
 
 
 async def stand_in(on_start: Hook | None = None, on_stop: Hook | None = None) -> Any:
