@@ -294,7 +294,6 @@ class Stage:
     def judge_rest(self) -> None:
         """Look at everything, while nothing is on its way."""
         if self.over:
-            self.court.look_at_rest(())
             return
         self.court.look_at_rest(at_rest(self.session.record(), transferred=self.transferred, busy=self.busy))
         for detail in self._told_wrong():

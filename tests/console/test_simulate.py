@@ -1,0 +1,136 @@
+"""``greenroom simulate``: exit codes, what it prints, its files, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from greenroom.console.cli import BAD_INPUT, LAW_BROKEN, OK, main
+from greenroom.simulation import Stage, law, parse_token
+
+
+@law("no room is called b")
+def no_b(stage: Stage) -> bool:
+    """Hold while there is none."""
+    return "b" not in stage.session.rooms
+
+
+MINE = ("--law", f"{__name__}:no_b")
+
+
+def simulate(capsys: pytest.CaptureFixture[str], *args: str) -> tuple[int, str, str]:
+    """Run it in this process."""
+    code = main(["simulate", *args])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_what_holds_ends_with_0_and_says_what_was_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """Scenario, faults, strategy, processes, schedules, steps, faults, looks."""
+    code, out, _ = simulate(
+        capsys, "rooms", "--seeds", "7", "--faults", "backend", "--strategy", "delay", "--jobs", "1"
+    )
+    assert code == OK
+    assert out.startswith("7 schedules of rooms with faults 'backend' (strategy delay, 1 process): ")
+    assert out.rstrip().endswith("all laws held")
+
+
+def test_processes_share_the_seeds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two of them run as many schedules as one, with the same steps."""
+    one = simulate(capsys, "tracks", "--seeds", "40", "--jobs", "1")[1]
+    two = simulate(capsys, "tracks", "--seeds", "40", "--jobs", "2")[1]
+    assert "(strategy random, 2 processes)" in two
+    assert one.partition("): ")[2] == two.partition("): ")[2]
+
+
+def test_a_broken_law_ends_with_1_a_token_and_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The failure made short, as text, JSON and a page; the token repeats it."""
+    files = ("--trace", str(tmp_path / "t.json"), "--html", str(tmp_path / "t.html"))
+    code, out, err = simulate(capsys, "rooms", "--seeds", "1", *MINE, *files)
+    assert code == LAW_BROKEN
+    assert "no room is called b" in err
+    assert "1. open_room(room='b'" in out
+    token = out.rpartition("--replay ")[2].strip()
+    assert len(parse_token(token).scenario.steps) == 1
+    assert json.loads((tmp_path / "t.json").read_text())["replay"] == token
+    assert "<svg" in (tmp_path / "t.html").read_text()
+    again = simulate(capsys, "--replay", token, *MINE)
+    assert again[0] == LAW_BROKEN
+    assert "no room is called b: it does not" in again[1]
+    assert simulate(capsys, "--replay", token)[0] == OK
+
+
+def test_it_goes_on_where_that_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Otherwise the first failure ends it; the first seed is as it says."""
+    stopped = simulate(capsys, "rooms", "--seeds", "5", "--first", "30", *MINE)
+    assert "1 failed" in stopped[1]
+    assert "seed 30: no room" in stopped[2]
+    assert "5 failed" in simulate(capsys, "rooms", "--seeds", "5", "--keep-going", *MINE)[1]
+
+
+def test_only_some_laws_can_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """By name or number."""
+    assert simulate(capsys, "rooms", "--seeds", "2", "--law", "leases", "--law", "4")[0] == OK
+
+
+def test_depth_first_tries_every_order(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Of a scenario that is small enough."""
+    small = tmp_path / "small.toml"
+    small.write_text('name = "small"\n[[steps]]\ndo = "open_room"\nroom = "a"\n')
+    code, out, _ = simulate(capsys, str(small), "--strategy", "dfs", "--seeds", "5000", "--faults", "none")
+    assert code == OK
+    assert "all orders tried" in out
+
+
+def test_coverage_names_the_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    """As tables of actors and of faults."""
+    _, out, _ = simulate(capsys, "rooms", "--seeds", "3", "--faults", "backend", "--coverage")
+    assert "RoomActor" in out
+    assert "Acquire while degraded" in out
+    assert "backend" in out
+    assert "%" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("refrence",), "no scenario 'refrence'; did you mean 'reference'"),
+        (("--strategy", "rnd"), "no strategy 'rnd'; did you mean 'random'"),
+        (("--faults", "prosessors"), "no fault plan 'prosessors'; did you mean 'processors'"),
+        (("--law", "leeses"), "no law 'leeses'; did you mean 'leases'"),
+        (("--law", "nowhere:x"), "no law 'nowhere:x': ModuleNotFoundError"),
+        (("--law", "json:dumps"), "a law is made by @law"),
+        (("--replay", "nonsense"), "a replay token begins with 'gr1.'"),
+        (("nowhere.toml",), "nowhere.toml: cannot be read"),
+    ],
+)
+def test_what_is_not_there_is_refused_with_the_nearest_name(
+    capsys: pytest.CaptureFixture[str], args: tuple[str, ...], told: str
+) -> None:
+    """One line, exit code 2."""
+    code, _, err = simulate(capsys, *args)
+    assert code == BAD_INPUT
+    assert told in err
+    assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "args", [("--seeds", "0"), ("--jobs", "-1"), ("--first", "x"), ("--trace", ""), ("--replay", " ")]
+)
+def test_wrong_values_are_refused_before_anything_runs(args: tuple[str, ...]) -> None:
+    """By the command line."""
+    with pytest.raises(SystemExit) as refused:
+        main(["simulate", *args])
+    assert refused.value.code == BAD_INPUT
+
+
+def test_a_token_of_other_code_is_run_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """It may run differently."""
+    from greenroom.simulation import NO_FAULTS, Repeat, load_scenario  # noqa: PLC0415
+
+    token = Repeat(scenario=load_scenario("rooms"), faults=NO_FAULTS, seed=1, code="0badc0de").token()
+    code, _, err = simulate(capsys, "--replay", token)
+    assert code == OK
+    assert "made with other code" in err
