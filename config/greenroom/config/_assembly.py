@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from greenroom import simulation
 from greenroom.actors import Pace, Session, SessionReport
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.config._conductor import Conductor, Take
@@ -19,6 +20,7 @@ from greenroom.config._specs import processor_spec
 from greenroom.config._studio import FileStudio
 from greenroom.config._timeline import in_order
 from greenroom.config.errors import ConfigError, Problem
+from greenroom.simulation import NO_FAULTS, FaultPlan
 from greenroom.supervision import Runtime, ThreadRuntime
 
 REACHED: Final = 1
@@ -104,6 +106,7 @@ async def run(
     until_ns: int | None = None,
     stop: asyncio.Event | None = None,
     on_session: Callable[[Session], None] | None = None,
+    faults: FaultPlan = NO_FAULTS,
 ) -> Outcome:
     """Run a deployment to the end of its inputs and its script, and close it in order.
 
@@ -116,6 +119,7 @@ async def run(
         until_ns: media time at which it ends, if the deployment's own ``length_s`` is not before that.
         stop: when it is set, the session is closed in order, now.
         on_session: called once with the session, when it is up and nothing has been opened.
+        faults: what its processors do wrong on purpose; has passed `greenroom.simulation.check_real`.
 
     Raises:
         OSError: ``out`` cannot be written.
@@ -124,7 +128,7 @@ async def run(
         RunFailed: inputs could not be read to their end, or outputs not be written; or a server has ended its room.
     """
     _check_pace(deployment, pace)
-    return await _Run(deployment, out, pace, until_ns, stop or asyncio.Event()).go(on_session)
+    return await _Run(deployment, out, pace, until_ns, stop or asyncio.Event()).go(on_session, faults)
 
 
 def _check_pace(deployment: Deployment, pace: Pace) -> None:
@@ -157,12 +161,12 @@ class _Run:
         self._stop = stop
         self._cut_short = False
 
-    async def go(self, on_session: Callable[[Session], None] | None) -> Outcome:
+    async def go(self, on_session: Callable[[Session], None] | None, faults: FaultPlan) -> Outcome:
         """Run it."""
         settings = self._deployment.file.session
         await asyncio.to_thread(self._studio.prepare)
         runtime = ThreadRuntime()
-        specs, rehearsals = _specs(self._deployment, runtime)
+        specs, rehearsals = _specs(self._deployment, runtime, faults)
         session = Session(
             settings.name,
             processors=specs,
@@ -248,16 +252,21 @@ class _Run:
         )
 
 
-def _specs(deployment: Deployment, runtime: Runtime) -> tuple[list[ProcessorSpec], dict[str, Rehearsal]]:
+def _specs(
+    deployment: Deployment, runtime: Runtime, faults: FaultPlan
+) -> tuple[list[ProcessorSpec], dict[str, Rehearsal]]:
     """Return the processors, and those of them that have to misbehave on purpose."""
     targets = {event.processor for event in deployment.file.events if isinstance(event, Fault)}
     specs: list[ProcessorSpec] = []
     rehearsals: dict[str, Rehearsal] = {}
+    plan = simulation.Rehearsal(faults, runtime) if faults.faults else None
     for name in deployment.file.processors:
         spec = processor_spec(deployment, name)
         if name in targets and spec.factory is not None:
             rehearsals[name] = Rehearsal(spec.factory, runtime)
             spec = replace(spec, factory=rehearsals[name])
+        if plan is not None and spec.factory is not None:
+            spec = replace(spec, factory=plan.around(name, spec.factory))
         specs.append(spec)
     return specs, rehearsals
 

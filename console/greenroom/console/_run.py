@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
-from greenroom import config
+from greenroom import config, simulation
 from greenroom.actors import Pace, Session, SessionEvent, SessionReport
 from greenroom.adapters.files import check_output_folder
 from greenroom.config import Deployment, Outcome, Recording, RunFailed
@@ -30,6 +30,7 @@ from greenroom.console._tables import EndReport
 from greenroom.console._version import version
 from greenroom.console._words import SECOND_NS
 from greenroom.console._writing import HTML_NAME, write_reports
+from greenroom.simulation import FaultPlan
 from greenroom.supervision import get_logger
 from greenroom.supervision.treeserver import TreeUnavailable, serve_tree
 
@@ -47,6 +48,7 @@ class RunOptions:
         out: folder for audio and reports.
         json: print the report as JSON instead of tables.
         view: draw the live view if there is a terminal.
+        faults: a shipped fault plan or a file: what processors do wrong on purpose.
         socket: let ``greenroom tree`` look at the actors meanwhile.
     """
 
@@ -55,6 +57,7 @@ class RunOptions:
     out: str | None = None
     json: bool = False
     view: bool = True
+    faults: str = ""
     socket: bool = True
     log_level: str = "error"
     log_json: bool = False
@@ -68,14 +71,20 @@ def run(file: str, options: RunOptions) -> bool:
 
     Raises:
         ConfigError: the deployment cannot be run.
+        SimulationError: there is no such fault plan, or some of it can only be simulated.
         RunFailed: it ran, but inputs could not be read to their end or outputs not be written.
         OSError: the output folder cannot be written; nothing half-written is left in it.
     """
     _logging.configure(level=options.log_level, as_json=options.log_json)
+    plan = (
+        simulation.check_real(simulation.load_faults(options.faults))
+        if options.faults
+        else simulation.NO_FAULTS
+    )
     deployment = config.load(file)
     config.check(deployment)
     with _folder(options.out) as folder:
-        facts, failed = _supervise(deployment, folder, options)
+        facts, failed = _supervise(deployment, folder, options, plan)
         reported = bool(options.out) and _reported(folder, facts, failed)
         if not options.out:
             # The folder is about to go, and with it the audio: the report must not name it.
@@ -108,7 +117,7 @@ def _folder(out: str | None) -> Generator[Path]:
 
 
 def _supervise(
-    deployment: Deployment, folder: Path, options: RunOptions
+    deployment: Deployment, folder: Path, options: RunOptions, plan: FaultPlan
 ) -> tuple[RunFacts, RunFailed | None]:
     """Run the session with its screen, and return what is known about it at the end."""
     failed: RunFailed | None = None
@@ -119,7 +128,7 @@ def _supervise(
     signals = StopSignals(watch.stop, before_exit=screen.close)
     try:
         with signals:
-            outcome = asyncio.run(watch.over(deployment, folder, options))
+            outcome = asyncio.run(watch.over(deployment, folder, options, plan))
     except RunFailed as error:
         failed, outcome = error, error.outcome
     finally:
@@ -149,7 +158,9 @@ class Watch:
         if self._loop and self._asked:
             self._loop.call_soon_threadsafe(self._asked.set)
 
-    async def over(self, deployment: Deployment, folder: Path, options: RunOptions) -> Outcome:
+    async def over(
+        self, deployment: Deployment, folder: Path, options: RunOptions, plan: FaultPlan
+    ) -> Outcome:
         """Run the deployment to its end, or until asked to stop."""
         self._loop, self._asked = asyncio.get_running_loop(), asyncio.Event()
         if self._stopping:
@@ -172,6 +183,7 @@ class Watch:
                 until_ns=None if options.for_seconds is None else round(options.for_seconds * SECOND_NS),
                 stop=self._asked,
                 on_session=on_session,
+                faults=plan,
             )
         finally:
             if showing:

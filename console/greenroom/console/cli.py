@@ -101,6 +101,12 @@ def _add_run(commands: Any) -> None:
     run.add_argument(
         "--json", action="store_true", help="print the report as JSON on stdout, and nothing else there"
     )
+    run.add_argument(
+        "--faults",
+        metavar="F",
+        type=_text,
+        help="have processors fail by this plan, as in simulate: a shipped one (processors) or a file",
+    )
     run.add_argument("--no-view", action="store_true", help="print a line per event instead of the live view")
     run.add_argument(
         "--no-socket", action="store_true", help="do not let `greenroom tree` look at the actors meanwhile"
@@ -253,6 +259,7 @@ def _run(arguments: argparse.Namespace) -> int:
             out=arguments.out,
             json=arguments.json,
             view=not arguments.no_view,
+            faults=arguments.faults or "",
             socket=not arguments.no_socket,
             log_level=arguments.log_level or ("info" if arguments.log_format == "json" else "error"),
             log_json=arguments.log_format == "json",

@@ -21,6 +21,7 @@ from greenroom.simulation._files import load_scenario, save_scenario, scenario_d
 from greenroom.simulation._files import names as shipped_names
 from greenroom.simulation._player import Player, Story, story_of
 from greenroom.simulation._random import WEIGHTS, random_scenario
+from greenroom.simulation._rehearsing import Rehearsal, check_real
 from greenroom.simulation._replay import Repeat, fingerprint, parse_token
 from greenroom.simulation._run import (
     STRATEGIES,
@@ -70,6 +71,7 @@ __all__ = [
     "Outcome",
     "Part",
     "Player",
+    "Rehearsal",
     "Repeat",
     "Scenario",
     "Setting",
@@ -84,6 +86,7 @@ __all__ = [
     "UnknownName",
     "actor_coverage",
     "chart_of",
+    "check_real",
     "cores",
     "explore",
     "fault_coverage",
