@@ -1,5 +1,6 @@
 """Frames: LiveKit's into greenroom's and back."""
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -19,15 +20,21 @@ def samples_of(frame: rtc.AudioFrame) -> Samples:
     return samples
 
 
-def from_rtc(frame: rtc.AudioFrame, timestamp_ns: int) -> Frame:
-    """Return LiveKit's frame as greenroom's; its ``userdata`` are the annotations."""
-    return Frame(samples_of(frame), frame.sample_rate, timestamp_ns, frame.userdata or NO_ANNOTATIONS)
+def from_rtc(
+    frame: rtc.AudioFrame, timestamp_ns: int, *, before: Mapping[str, object] = NO_ANNOTATIONS
+) -> Frame:
+    """Return LiveKit's frame as greenroom's; its ``userdata`` are the annotations, on top of those from ``before``."""
+    notes: Mapping[str, object] = frame.userdata or NO_ANNOTATIONS
+    if before:
+        notes = {**before, **notes}
+    return Frame(samples_of(frame), frame.sample_rate, timestamp_ns, notes)
 
 
 def to_rtc(frame: Frame) -> rtc.AudioFrame:
     """Return greenroom's frame as LiveKit's, with samples of its own: whoever gets it may write in it."""
     samples = frame.samples
     count, channels = samples.shape
+    notes = frame.annotations
     return rtc.AudioFrame(
-        bytearray(samples), frame.rate_hz, channels, count, userdata=dict(frame.annotations)
+        bytearray(samples), frame.rate_hz, channels, count, userdata=dict(notes) if notes else None
     )

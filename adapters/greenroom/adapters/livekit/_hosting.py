@@ -45,7 +45,7 @@ class Shell:
             raise TypeError(
                 f"{type(self.inner).__name__} returned {type(result).__name__}; it must return an AudioFrame"
             )
-        return from_rtc(result, frame.timestamp_ns)
+        return from_rtc(result, frame.timestamp_ns, before=frame.annotations)
 
     def _on_stream_info_updated(
         self, *, room_name: str, participant_identity: str, publication_sid: str

@@ -88,6 +88,7 @@ class Default:
         self._streams = 0
         self._started: asyncio.Future[Session] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
 
     @property
@@ -132,20 +133,27 @@ class Default:
         if self._idle is not None:
             self._idle.cancel()
         if not self._streams and loop is not None:
-            self._idle = loop.call_later(IDLE_S, self._end)
+            self._idle = loop.call_later(IDLE_S, self._end_if_idle)
+
+    def _end_if_idle(self) -> None:
+        if not self._streams:
+            self._end()
 
     def _end(self) -> None:
-        if self._task is not None and not self._streams:
-            self._task.cancel()
+        """Have the session closed; whoever asks from now on gets another one."""
+        task, self._task, self._started = self._task, None, None
+        if task is not None:
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            task.cancel()
 
     async def close(self) -> None:
         """Close the session, if it is there; the next stream makes another one. On its loop."""
         if self._idle is not None:
             self._idle.cancel()
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
+        self._end()
+        if self._ending:
+            await asyncio.wait(self._ending)
 
 
 async def loop_end() -> None:
