@@ -37,7 +37,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
         return (yield)
     from greenroom.simulation.testing import Choice, choice  # noqa: PLC0415 - only simulated tests need it
 
-    cache = item.config.cache
+    cache: pytest.Cache | None = getattr(item.config, "cache", None)  # absent with -p no:cacheprovider
     key = f"{CACHE}/{item.nodeid.replace('/', '_').replace('::', '.')}"
     known: list[int] = list(cache.get(key, [])) if cache is not None else []
 
