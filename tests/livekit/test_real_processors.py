@@ -178,9 +178,10 @@ def _spy(original: Callable[..., Any], name: str, calls: list[str]) -> Callable[
 def test_those_that_need_a_licence_live_and_end_like_the_others(package: str) -> None:
     """Without one they do nothing to the audio; they are built, told, called and closed once all the same."""
     calls: list[str] = []
+    # livekit-agents refuses a plugin that is imported on another thread than the main one.
+    module = importlib.import_module(f"livekit.plugins.{package}")
 
     def spied() -> rtc.FrameProcessor[rtc.AudioFrame]:
-        module = importlib.import_module(f"livekit.plugins.{package}")
         processor: rtc.FrameProcessor[rtc.AudioFrame] = getattr(module, UNLICENSED[package])()
         for name in ("_process", "_close"):
             setattr(processor, name, _spy(getattr(processor, name), name, calls))
