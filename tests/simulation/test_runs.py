@@ -68,6 +68,12 @@ def test_seeds_that_found_something(scenario: str, plan: str, seed: int) -> None
     run(random_scenario(seed), seed=seed, setting=Setting(faults=WERE)).check()
 
 
+@pytest.mark.parametrize(("strategy", "seed"), [("pct", 4), ("pct", 19), ("random", 21), ("random", 54)])
+def test_a_track_that_moves_to_a_room_that_is_closing(strategy: str, seed: int) -> None:
+    """Its leases end with that room; its frames do not go through a processor that does not know whose they are."""
+    run(load_scenario("session"), seed=seed, scheduler=scheduler_of(strategy, seed)).check()
+
+
 def short() -> Scenario:
     """Return a scenario of which one step is of interest."""
     return load_scenario("rooms")

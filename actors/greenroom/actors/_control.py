@@ -43,6 +43,7 @@ class EpochHost:
         self.last: Epoch | None = None
         self._epochs = 0
         self._lanes: dict[QueuedLane, None] = {}
+        self._leased: dict[int | None, QueuedLane | None] = {}
         self.ready: deque[QueuedLane] = deque()
         self._counts: dict[Reason, int] = {}
         self._on_idle: Callback | None = None
@@ -50,14 +51,30 @@ class EpochHost:
 
     # What the ProcessorActor and its worker do.
 
-    def lane(self, downstream: FrameReceiver, tally: Tally) -> QueuedLane:
+    def lane(self, downstream: FrameReceiver, tally: Tally, lease_id: int | None = None) -> QueuedLane:
         """Open a way through the processor whose results go to ``downstream``."""
-        return self._add(QueuedLane(self, downstream, tally))
+        return self._add(QueuedLane(self, downstream, tally), lease_id)
 
-    def _add(self, lane: QueuedLane) -> QueuedLane:
+    def _add(self, lane: QueuedLane, lease_id: int | None) -> QueuedLane:
         with self.lock:
             self._lanes[lane] = None
+            if lease_id in self._leased:
+                self._leased[lease_id] = lane
+            elif lease_id is not None:
+                lane.bar()  # it ended while the stream was on its way here
         return lane
+
+    def lend(self, lease_id: int) -> None:
+        """A lease was granted: it may have a lane."""
+        with self.lock:
+            self._leased[lease_id] = None
+
+    def bar(self, lease_id: int) -> None:
+        """A lease has ended: if its lane is open still, frames pass the processor by."""
+        with self.lock:
+            lane = self._leased.pop(lease_id, None)
+            if lane is not None:
+                lane.bar()
 
     def install(self, processor: Processor, executor: Executor) -> int:
         """Let frames flow through ``processor``; return the number of this epoch."""

@@ -44,8 +44,26 @@ class Host(Protocol):
     so `watch` must be called every 10-20 ms as long as the host has lanes.
     """
 
-    def lane(self, downstream: FrameReceiver, tally: Tally) -> Lane:
-        """Open a way through the processor whose results go to ``downstream``."""
+    def lane(self, downstream: FrameReceiver, tally: Tally, lease_id: int | None = None) -> Lane:
+        """Open a way through the processor whose results go to ``downstream``.
+
+        Args:
+            downstream: gets what comes out.
+            tally: counts what does not, or not processed.
+            lease_id: whose lane it is; with that lease its right to be processed ends. None: nobody's, for tests.
+        """
+        ...
+
+    def lend(self, lease_id: int) -> None:
+        """A lease was granted: it may have a lane."""
+        ...
+
+    def bar(self, lease_id: int) -> None:
+        """A lease has ended. Frames that still come by its lane go round the processor, as ``warming``.
+
+        In order a stream closes its lane before it gives its lease back. But a lease may end first: with the room that a
+        track was being moved to, say; and what the processor knows is then not whose audio this is.
+        """
         ...
 
     def install(self, processor: Processor, executor: Executor) -> int:

@@ -57,7 +57,7 @@ class InlineLane(QueuedLane):
             gate.wait()
         result: Frame | None = None
         try:
-            if host.epoch is epoch and epoch.processor.enabled:
+            if host.epoch is epoch and not self.barred and epoch.processor.enabled:
                 result = epoch.process(frame)
                 # The quick part of `guarded`, written out: a call would cost a tenth of the whole lane. Numbers
                 # that a processor hands through are the same objects; `guarded` compares those that are not.
@@ -117,8 +117,8 @@ class InlineLane(QueuedLane):
         host = self._inline_host
         if epoch.revoked:
             host.late(epoch)
-        if reason is Reason.DISABLED and host.epoch is not epoch:
-            # The epoch ended before the processor was asked; whatever holds now holds for this frame.
+        if reason is Reason.DISABLED and (host.epoch is not epoch or self.barred):
+            # The epoch or the lease ended before the processor was asked; whatever holds now holds for this frame.
             self.delivering = False
             self.send(frame)
             return
@@ -137,9 +137,9 @@ class InlineHost(ThreadHost):
     stays in flight. All others go on after `revoke`.
     """
 
-    def lane(self, downstream: FrameReceiver, tally: Tally) -> QueuedLane:
+    def lane(self, downstream: FrameReceiver, tally: Tally, lease_id: int | None = None) -> QueuedLane:
         """Open a way through the processor whose results go to ``downstream``."""
-        return self._add(InlineLane(self, downstream, tally))
+        return self._add(InlineLane(self, downstream, tally), lease_id)
 
     def install(self, processor: Processor, executor: Executor) -> int:
         """Let frames flow through ``processor``; return the number of this epoch."""

@@ -73,6 +73,7 @@ class QueuedLane:
         "_host",
         "_lock",
         "_tally",
+        "barred",
         "behind",
         "delivering",
         "direct",
@@ -102,6 +103,7 @@ class QueuedLane:
         self._tally = tally
         self._capacity = host.capacity
         self._closed = False
+        self.barred = False
         self.notes: list[tuple[Reason, Frame | None]] = []
         self.behind: list[Frame | None] = []
         self.delivering = False
@@ -186,6 +188,9 @@ class QueuedLane:
         """Decide about frames that have just come, and are not simply waiting for their turn."""
         host = self._host
         self.direct = False
+        if self.barred and not self.leaving:
+            self.resolve_waiting(Reason.WARMING, len(self.waiting))
+            return None
         if self._closed:
             self.discard_waiting()
             return None
@@ -220,6 +225,16 @@ class QueuedLane:
         self._tell(notes)
         for callback in callbacks:
             callback()
+
+    def bar(self) -> None:
+        """Let nothing through the processor any more: whose lane it is has no lease now. Under the host's lock.
+
+        Frames come out by the policy until whoever opened the lane hears of it, and closes it.
+        """
+        if not self._closed:
+            self._closed = self.barred = True
+            self.direct = False
+            self.resolve_waiting(Reason.WARMING, len(self.waiting))
 
     # Resolving; all under the host's lock.
 

@@ -166,6 +166,7 @@ class ProcessorActor(Recovering):
                 self._close()
             raise
         self._book.leases_granted += 1
+        self._host.lend(lease_id)
         self._rule.want(lease_id, wanted.context)
         self._say(EventKind.LEASE_GRANTED, lease=lease_id, holder=holder_name(wanted.holder))
         self._carry_out(decisions)
@@ -207,6 +208,7 @@ class ProcessorActor(Recovering):
                         self.demonitor(monitor)
                 case LeaseEnded(lease_id=lease_id, cause=cause):
                     self._rule.drop(lease_id)
+                    self._host.bar(lease_id)
                     self._book.leases_ended += 1
                     self._say(EventKind.LEASE_ENDED, lease=lease_id, cause=str(cause))
                     self._directory.send(LeaseGone(processor=self._book.name, lease_id=lease_id))

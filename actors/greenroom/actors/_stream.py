@@ -173,7 +173,7 @@ class StreamActor(Actor):
         receiver: FrameReceiver = state.output
         lanes: list[Lane] = []
         for each in reversed(granted):
-            lane = each.host.lane(receiver, state.meter)
+            lane = each.host.lane(receiver, state.meter, each.lease_id)
             lanes.insert(0, lane)
             receiver = lane
         head = StreamHead(
