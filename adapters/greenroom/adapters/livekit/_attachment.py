@@ -12,18 +12,19 @@ Laws:
 import itertools
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from greenroom.actors import Credentials, Room, StreamInfo
+from greenroom.adapters.livekit._ears import Ears
 from greenroom.adapters.livekit._errors import NotInRoom
-from greenroom.adapters.livekit._facts import Where, credentials_of, identities_in, tracks_in
+from greenroom.adapters.livekit._facts import Where, credentials_of, find, is_in, publications_in, where_of
 from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby
 from greenroom.adapters.livekit._local import Published, local_track
 from greenroom.adapters.livekit._parking import Niche, Parking
-from greenroom.adapters.livekit._sdk import loop_of, rtc
+from greenroom.adapters.livekit._sdk import local_of, loop_of, rtc
 from greenroom.adapters.livekit._seats import Hall, new_lock, printable
-from greenroom.supervision import get_logger
 
 SWEEP_S: Final = 1.0
 
@@ -57,53 +58,41 @@ class Attachment:
         self._hall = Hall(lobby, printable(room.name))
         self._parking = Parking(self._loop)
         self._closed = False
-        self._failures: dict[str, int] = {}
-        self._handlers = self._register(room)
+        self._ears = Ears(room, self._handles())
         self._forgotten = weakref.finalize(room, self._lost)
         self._forgotten.atexit = False
-        self._guarded("attach", self._look)()
+        self.look()
         self._on_loop(self._sweep)
 
     # -- events ---------------------------------------------------------------------------------------------
 
-    def _register(self, room: rtc.Room) -> dict[Any, Callable[..., None]]:
-        handlers: dict[Any, Callable[..., None]] = {
-            "local_track_republished": self._guarded("local_track_republished", self._republished),
-            "reconnecting": self._guarded("reconnecting", self._reconnecting),
-            "reconnected": self._guarded("reconnected", self._reconnected),
+    def _handles(self) -> dict[str, Callable[..., None]]:
+        def of_participant(*values: Any) -> None:
+            self._look(values[-1].identity)
+
+        def of_local(*_: Any) -> None:
+            self._look_at_local()
+
+        def of_all(*_: Any) -> None:
+            self._look()
+
+        return {
+            "track_subscribed": of_participant,
+            "track_unsubscribed": of_participant,
+            "track_unpublished": of_participant,
+            "participant_connected": of_participant,
+            "participant_disconnected": of_participant,
+            "local_track_published": of_local,
+            "local_track_unpublished": of_local,
+            "local_track_republished": self._republished,
+            "token_refreshed": self._look_at_room,
+            "moved": self._look_at_room,
+            "room_updated": of_all,
+            "connection_state_changed": of_all,
+            "reconnecting": self._reconnecting,
+            "reconnected": self._reconnected,
+            "disconnected": of_all,
         }
-        for event in (
-            "track_subscribed",
-            "track_unsubscribed",
-            "track_unpublished",
-            "participant_connected",
-            "participant_disconnected",
-            "local_track_published",
-            "local_track_unpublished",
-            "token_refreshed",
-            "moved",
-            "room_updated",
-            "connection_state_changed",
-            "disconnected",
-        ):
-            handlers[event] = self._guarded(event, self._look)
-        emitter: Any = room
-        for event, handler in handlers.items():
-            emitter.on(event, handler)
-        return handlers
-
-    def _guarded(self, event: str, handle: Callable[..., None]) -> Callable[..., None]:
-        """Return a handler that never raises: after a TypeError the SDK would call no other one."""
-
-        def handler(*values: Any) -> None:
-            try:
-                handle(*values)
-            except Exception as error:  # noqa: BLE001 - a mistake of ours must not harm the room's other handlers
-                self._failures[event] = count = self._failures.get(event, 0) + 1
-                if count == 1:
-                    get_logger().error("livekit.handler_failed", handler=event, error=type(error).__name__)
-
-        return handler
 
     def _reconnecting(self) -> None:
         self._parking.prolong()
@@ -126,32 +115,51 @@ class Attachment:
         """Look, and look again later, as long as there is a room."""
         if self._closed or self._room() is None:
             return
-        self._guarded("sweep", self._look)()
+        self.look()
         sweep = weakref.WeakMethod(self._sweep)
         self._loop.call_later(SWEEP_S, _call, sweep)
 
     # -- looking --------------------------------------------------------------------------------------------
 
-    def _look(self, *_: Any) -> None:
-        """See what the room is now, and do what follows from it."""
+    def _look(self, identity: str | None = None) -> None:
+        """See what the room is now, or what of one participant is in it, and do what follows from it."""
         room = self._room()
         if room is None or self._closed:
             return
-        connected = room.isconnected()
-        self._renew(room)
-        self._rename(room)
-        live = tracks_in(room)
+        self._look_at_room()
+        live: set[rtc.Track] = set()
+        for track, publication, participant, local in publications_in(room, identity):
+            live.add(track)
+            heard = self._heard.get(track)
+            if heard is None or not heard.number or heard.where.sid != publication.sid:
+                self._meet(track, where_of(publication, participant, local=local))
         with self._lock:
-            gone = [(track, heard) for track, heard in self._heard.items() if track not in live]
+            gone = [
+                (track, heard)
+                for track, heard in self._heard.items()
+                if track not in live and identity in (None, heard.where.identity)
+            ]
             for track, _heard in gone:
                 del self._heard[track]
+        connected = room.isconnected()
         for track, heard in gone:
             self._leave(track, heard, closed=not connected)
-        for track, where in live.items():
-            self._meet(track, where)
-        self._look_for_absent(identities_in(room), connected=connected)
+        self._look_for_absent(room, connected=connected)
         if not connected:
             self._over()
+
+    def _look_at_local(self) -> None:
+        room = self._room()
+        local = None if room is None else local_of(room)
+        if local is not None:
+            self._look(local.identity)
+
+    def _look_at_room(self) -> None:
+        """See what token and name the room has now."""
+        room = self._room()
+        if room is not None and not self._closed:
+            self._renew(room)
+            self._rename(room)
 
     def _renew(self, room: rtc.Room) -> None:
         credentials = credentials_of(room)
@@ -159,9 +167,12 @@ class Attachment:
             return
         self._credentials = credentials
         self._hall.renew(credentials)
-        for track, heard in list(self._heard.items()):
-            if heard.where.local:
-                local_track(track).publish(self, self._published(heard))
+        for track, heard in self._local():
+            local_track(track).publish(self, self._published(heard))
+
+    def _local(self) -> list[tuple[rtc.Track, Heard]]:
+        with self._lock:
+            return [(track, heard) for track, heard in self._heard.items() if heard.where.local]
 
     def _rename(self, room: rtc.Room) -> None:
         if room.name == self._name:
@@ -182,11 +193,18 @@ class Attachment:
                 return
             else:
                 heard.where, heard.number = where, next(_numbers)
-            followers = [] if known else list(self._following.get(where.subject, ()))
-            heard.lines.update(followers)
+            followers = set[Line]() if known else self._following.get(where.subject, set[Line]()).copy()
+            if followers:
+                self._take_along(followers, heard)
         self._point(track, heard)
         for line in followers:
             line.hear_soon(track)
+
+    def _take_along(self, followers: set[Line], to: Heard) -> None:
+        """Have lines that follow read another track from now on. Under the lock."""
+        for heard in self._heard.values():
+            heard.lines -= followers
+        to.lines |= followers
 
     def _point(self, track: rtc.Track, heard: Heard) -> None:
         if heard.where.local:
@@ -211,16 +229,28 @@ class Attachment:
             if line.follows:
                 line.deafen()
                 line.seat.point(None, 0)
+                self._hear_newest(line, heard.where.subject)
             elif closed:
                 line.end()
             else:
                 line.cut(park=True)
 
-    def _look_for_absent(self, there: set[str], *, connected: bool) -> None:
+    def _hear_newest(self, line: Line, subject: tuple[str, str]) -> None:
+        """Have a line that follows read what there is of its subject, if anything is."""
+        with self._lock:
+            there = [(t, heard) for t, heard in self._heard.items() if heard.where.subject == subject]
+            if not there or line not in self._following.get(subject, ()):
+                return
+            track, heard = max(there, key=lambda each: each[1].number)
+            self._take_along({line}, heard)
+        line.seat.point(self._info(heard), heard.number)
+        line.hear_soon(track)
+
+    def _look_for_absent(self, room: rtc.Room, *, connected: bool) -> None:
         """End what follows a participant who has been gone for long enough not to come back."""
         now_s = self._loop.time()
         for identity, source in list(self._following):
-            if identity in there:
+            if is_in(room, identity):
                 self._absent.pop(identity, None)
                 continue
             first = identity not in self._absent
@@ -240,7 +270,7 @@ class Attachment:
 
     def look(self) -> None:
         """See what the room is now. On its loop."""
-        self._guarded("look", self._look)()
+        self._ears.guarded("look", self._look)()
 
     # -- lines ----------------------------------------------------------------------------------------------
 
@@ -255,7 +285,7 @@ class Attachment:
         if heard is not None:
             return heard.where
         room = self._room()
-        return None if room is None else tracks_in(room).get(track)
+        return None if room is None else find(room, track)
 
     def niche(self, where: Where) -> Niche:
         """Return where the processors of a track's streams are kept."""
@@ -268,36 +298,34 @@ class Attachment:
             NotInRoom: the track has just left.
         """
         self._meet(track, where)
-        line.on_over = self._part
         with self._lock:
             heard = self._heard.get(track)
-            if heard is not None:
-                heard.lines.add(line)
-        if heard is None:
-            raise NotInRoom("the track has left its room")
+            if heard is None:
+                raise NotInRoom("the track has left its room")
+            heard.lines.add(line)
+        line.on_over = partial(self._part, heard)
         line.seat.point(self._info(heard), heard.number)
+
+    def _part(self, heard: Heard, line: Line) -> None:
+        with self._lock:
+            heard.lines.discard(line)
 
     def follow(self, line: Line, subject: tuple[str, str]) -> None:
         """Have a line read whatever a participant publishes of one source, from now on. Any thread."""
         line.follows = True
-        line.on_over = self._part
+        line.on_over = partial(self._unfollow, subject)
         with self._lock:
             self._following.setdefault(subject, set()).add(line)
-            now = [(track, heard) for track, heard in self._heard.items() if heard.where.subject == subject]
-        for track, heard in now[-1:]:
-            with self._lock:
-                heard.lines.add(line)
-            line.seat.point(self._info(heard), heard.number)
-            line.hear_soon(track)
+        self._hear_newest(line, subject)
 
-    def _part(self, line: Line) -> None:
+    def _unfollow(self, subject: tuple[str, str], line: Line) -> None:
         with self._lock:
             for heard in self._heard.values():
                 heard.lines.discard(line)
-            for subject in [each for each, lines in self._following.items() if line in lines]:
-                self._following[subject].discard(line)
-                if not self._following[subject]:
-                    del self._following[subject]
+            following = self._following.get(subject, set[Line]())
+            following.discard(line)
+            if not following:
+                self._following.pop(subject, None)
 
     # -- its own end ----------------------------------------------------------------------------------------
 
@@ -339,10 +367,9 @@ class Attachment:
 
     def let_go(self) -> None:
         """Listen to the room no further, and end its streams, without waiting for them."""
-        room: Any = self._room()
-        if room is not None and not self._closed:
-            for event, handler in self._handlers.items():
-                room.off(event, handler)
+        room = self._room()
+        if room is not None:
+            self._ears.close(room)
         self._forgotten.detach()
         self._leave_all()
 

@@ -41,42 +41,57 @@ def is_audio(track: object) -> bool:
     return isinstance(track, rtc.Track) and track.kind == rtc.TrackKind.KIND_AUDIO
 
 
-def tracks_of(participant: rtc.Participant, *, local: bool) -> Iterator[tuple[rtc.Track, Where]]:
-    """Yield the audio tracks that a participant has here at present."""
-    for publication in list(participant.track_publications.values()):
-        track = publication.track
-        if track is not None and is_audio(track) and publication.sid and participant.identity:
-            yield (
-                track,
-                Where(
-                    identity=participant.identity,
-                    source=source_name(publication.source),
-                    sid=publication.sid,
-                    local=local,
-                ),
-            )
-
-
-def tracks_in(room: rtc.Room) -> dict[rtc.Track, Where]:
-    """Return the audio tracks of a room; none if it is not connected."""
+def people_in(room: rtc.Room, identity: str | None = None) -> Iterator[tuple[rtc.Participant, bool]]:
+    """Yield who is in a room, or the one of that identity, and whether it is the local one; nobody if not connected."""
     if not room.isconnected():
-        return {}
-    found: dict[rtc.Track, Where] = {}
+        return
     local = local_of(room)
-    if local is not None:
-        found.update(tracks_of(local, local=True))
+    if local is not None and identity in (None, local.identity):
+        yield local, True
+    if identity is not None:
+        remote = room.remote_participants.get(identity)
+        if remote is not None:
+            yield remote, False
+        return
     for participant in list(room.remote_participants.values()):
-        found.update(tracks_of(participant, local=False))
-    return found
+        yield participant, False
 
 
-def identities_in(room: rtc.Room) -> set[str]:
-    """Return who is in a room."""
-    if not room.isconnected():
-        return set()
+def publications_in(
+    room: rtc.Room, identity: str | None = None
+) -> Iterator[tuple[rtc.Track, rtc.TrackPublication, rtc.Participant, bool]]:
+    """Yield the audio tracks of a room, or of one participant in it, that are there at present."""
+    for participant, local in people_in(room, identity):
+        for publication in list(participant.track_publications.values()):
+            track = publication.track
+            if track is not None and is_audio(track) and publication.sid and participant.identity:
+                yield track, publication, participant, local
+
+
+def where_of(publication: rtc.TrackPublication, participant: rtc.Participant, *, local: bool) -> Where:
+    """Return whose a publication is."""
+    return Where(
+        identity=participant.identity,
+        source=source_name(publication.source),
+        sid=publication.sid,
+        local=local,
+    )
+
+
+def find(room: rtc.Room, track: rtc.Track) -> Where | None:
+    """Return whose a track is in a room at present, or None."""
+    for participant, local in people_in(room):
+        publication = participant.track_publications.get(track.sid)
+        if publication is not None and publication.track is track and participant.identity:
+            return where_of(publication, participant, local=local)
+    return None
+
+
+def is_in(room: rtc.Room, identity: str) -> bool:
+    """Whether somebody is in a room."""
     local = local_of(room)
-    there = set(room.remote_participants)
-    return there if local is None else there | {local.identity}
+    there = identity in room.remote_participants or (local is not None and local.identity == identity)
+    return there and room.isconnected()
 
 
 def credentials_of(room: rtc.Room) -> Credentials | None:
