@@ -1,8 +1,8 @@
 """What a host's owner and its lanes ask of it: epochs come and go, lanes open and close. Calls nobody's code."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 
 from greenroom.actors._epoch import Epoch
 from greenroom.actors._guard import FrameReceiver, Tally
@@ -103,9 +103,17 @@ class EpochHost:
             self._revoke()
             self.park(reason)
 
-    def exclusive(self) -> AbstractContextManager[None]:
-        """Nothing to do: the worker's own calls are on the thread that takes the turns."""
-        return nullcontext()
+    @contextmanager
+    def exclusive(self) -> Generator[None, None, None]:
+        """Keep frames out of the processor: the worker's own calls are on the thread that takes the turns, unless it is lost."""
+        epoch = self.last
+        if epoch is not None:
+            epoch.excluded = True
+        try:
+            yield
+        finally:
+            if epoch is not None:
+                epoch.excluded = False
 
     def calling(self, processor: Processor) -> bool:
         """Whether a turn of ``processor`` is under way; if it is revoked, its return will be told."""

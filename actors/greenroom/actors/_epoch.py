@@ -13,12 +13,14 @@ class Epoch:
 
     Attributes:
         detained: it was revoked while somebody was inside a direct call.
+        excluded: its worker is in a call of its own; a turn in the meantime is on another thread than the worker's.
         inside: the lane whose frame the worker's thread is having processed.
     """
 
     __slots__ = (
         "_turn",
         "detained",
+        "excluded",
         "executor",
         "gate",
         "inside",
@@ -46,6 +48,7 @@ class Epoch:
         self.gate = Turnstile(runtime)
         self.inside: QueuedLane | None = None
         self.detained = False
+        self.excluded = False
         self.limit = 1
         self.revoked = False
         self.scheduled = False

@@ -175,6 +175,7 @@ class RoomActor(Supervisor):
             return
         self._forget(track, failed=True)
         reply.try_fail(error)
+        self.leave_if_empty()  # it may have been the last that a closing room waited for
 
     def drop(self, key: str, reply: Future[None], *, discard: bool) -> None:
         """End a track; wherever it is, if it is on its way to another room."""

@@ -34,6 +34,9 @@ class ThreadHost(EpochHost):
 
     def turn(self, epoch: Epoch) -> None:  # noqa: C901 - written out for speed; see below
         """Process a few frames of the lane that is next, and deliver them. One alone is dealt with in here."""
+        if epoch.excluded:
+            self._lose(epoch)
+            return
         lock = self.lock
         free = lock.free
         try:
@@ -91,6 +94,13 @@ class ThreadHost(EpochHost):
         # Looked at after that was said: what others resolve is taken along by them, or here.
         if lane.odd:
             lane.deliver()
+
+    def _lose(self, epoch: Epoch) -> None:
+        """The worker's thread was given up inside a call of the worker's own: nothing more goes through its processor."""
+        with self.lock:
+            if self.epoch is epoch:
+                self._revoke()
+                self.park(Reason.WARMING)
 
     def _seek(self, epoch: Epoch, idle: QueuedLane | None) -> None:
         """Take a turn for the next lane that has frames, if any; ``idle`` has none. Under the lock, which it leaves."""

@@ -17,6 +17,8 @@ from greenroom.simulation.steps import Step
 from greenroom.supervision import SupervisionError
 
 JOIN_NS: Final = 8_000 * MS
+ANSWER_SECONDS: Final = 40
+"""Of virtual time, after which what has not been answered never will be: more than any budget that it may wait for."""
 
 Story = Callable[[Stage], Awaitable[None]]
 """What plays on a stage."""
@@ -88,8 +90,8 @@ class Player:
             for _ in range(step.cancel_after):
                 await asyncio.sleep(0)
             task.cancel()
-        if step.wait:
-            await asyncio.wait({task})
+        if step.wait and not (await asyncio.wait({task}, timeout=ANSWER_SECONDS))[0]:
+            self.stage.court.find(ANSWERED, f"{step} was never answered")
 
     def _begin(self, step: Step) -> "asyncio.Task[None]":
         task = asyncio.ensure_future(self._guarded(step))
