@@ -62,6 +62,8 @@ def expected_context(env: Env, name: str, leases: Collection[Lease]) -> Context 
     wanted: dict[tuple[Any, int], Context] = {}
     for track, stream in _streams(env):
         for granted in () if stream.pipeline is None else stream.pipeline.granted:
+            if granted.name == name and stream.moving:
+                return None  # it is on its way between two rooms, one of which has the lease meanwhile
             if granted.name == name:
                 wanted[stream.actor, granted.lease_id] = track.context
     for lease in sorted(leases, key=lambda lease: lease.lease_id, reverse=True):
