@@ -150,7 +150,10 @@ class Naive:
     def stop(self, name: str) -> None:
         row = self.row(name)
         if row.due_ns is None:
-            self.do_stop(row)
+            if row.up:
+                self.do_stop(row)
+            else:
+                self.down(row)
             return
         self.cancel(row)
         if self.is_waiting_for(row):
@@ -158,11 +161,7 @@ class Naive:
         self.down(row)
 
     def restart(self, name: str) -> None:
-        row = self.stopped(name)
-        if self.do_start(row) != "ok":
-            self.down(
-                row
-            )  # a temporary one that an update made known goes, as at every end; OTP keeps it if it failed
+        self.do_start(self.stopped(name))  # one that fails or ignores is kept as it was, a temporary one too
 
     def delete(self, name: str) -> None:
         self.forget(self.stopped(name))
@@ -232,6 +231,7 @@ class Naive:
             self.replace_from(self.start_all([row]))
             return
         members = [member for member in self.waiting[1] if member in self.rows]
+        members = self.without_temporary(members, row)
         for member in reversed(members):
             self.do_stop(member)
         self.replace_from(self.start_all(members))
@@ -266,6 +266,7 @@ class Naive:
             members = self.members(failing)
             for member in members:
                 self.cancel(member)
+            members = self.without_temporary(members, failing)
             for member in reversed(members):
                 self.do_stop(member)
             if delay_ns:
@@ -276,6 +277,13 @@ class Naive:
                 return
             failing = self.start_all(members)
         self.waiting = None
+
+    def without_temporary(self, members: list[Row], failing: Row) -> list[Row]:
+        """Those that are down go: an update has made them temporary, or known."""
+        for row in members:
+            if row is not failing and not row.up and row.spec.restart is Restart.TEMPORARY:
+                self.forget(row)
+        return [row for row in members if row in self.rows]
 
     def allowed(self, row: Row) -> bool:
         name, now_ns = row.spec.id, self.now_ns

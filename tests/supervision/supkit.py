@@ -25,6 +25,8 @@ from greenroom.supervision.probes import Probe, Recorder
 
 MS = 1_000_000
 PATIENCE_S = 20.0
+LISTED = tuple(each for each in Strategy if not each.is_template)
+"""The strategies of supervisors whose children are listed, each with a spec of its own."""
 
 
 Hook: TypeAlias = Callable[[Probe], Any]

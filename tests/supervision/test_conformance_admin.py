@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import MS, Flaky, Tree, fail, flags, normal, wait_until, worker
+from tests.supervision.supkit import LISTED, MS, Flaky, Tree, fail, flags, normal, wait_until, worker
 
 from greenroom.supervision import (
     ActorDead,
@@ -317,7 +317,7 @@ def kept_in(tree: Tree) -> int:
 
 def test_do_not_save_start_parameters_for_temporary_children(system: ActorSystem) -> None:
     """Memory does not grow with dead temporary children, whatever the strategy and the end."""
-    for strategy in Strategy:
+    for strategy in LISTED:
         tree = Tree(system, flags(strategy), [worker("stays")], name=f"{strategy}")
         before = kept_in(tree)
         for number, how in enumerate(["normal", "abnormal", "killed"] * 2):

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import MS, Flaky, Tree, act, fail, flags, wait_until, worker
+from tests.supervision.supkit import LISTED, MS, Flaky, Tree, act, fail, flags, wait_until, worker
 
 from greenroom.supervision import (
     ActorSystem,
@@ -36,7 +36,7 @@ QUICK = Backoff(initial_ns=MS, max_ns=64 * MS, jitter=0, healthy_ns=1000 * MS, i
 # -- Elixir ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", LISTED)
 def test_the_limit_counts_children_that_are_restarting(system: ActorSystem, strategy: Strategy) -> None:
     """The child that would exceed the limit gets max_children, and nothing of it is kept."""
     tree = Tree(system, flags(strategy, max_children=2), [worker("a", backoff=SLOW), worker("b")])

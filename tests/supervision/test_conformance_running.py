@@ -4,9 +4,10 @@ import time
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import MS, Flaky, Tree, fail, flags, wait_until, worker
+from tests.supervision.supkit import LISTED, MS, Flaky, Tree, fail, flags, wait_until, worker
 
 from greenroom.supervision import (
+    IGNORE,
     START_LATER,
     ActorSystem,
     AlreadyPresent,
@@ -271,6 +272,55 @@ def test_an_update_holds_for_the_intensity_at_once(system: ActorSystem) -> None:
     tree.gone()
 
 
+def temporary_ones(system: ActorSystem, strategy: Strategy, **starts: Any) -> Tree:
+    """Have a supervisor know temporary children that never ran."""
+    tree = Tree(system, flags(strategy), [worker("a")], name=f"{strategy} {system.runtime.next_id()}")
+    known = [worker(name, restart=Restart.TEMPORARY, on_start=start) for name, start in starts.items()]
+    update(tree, None, worker("a"), *known)
+    return tree
+
+
+@pytest.mark.parametrize("start", [fail, lambda _: IGNORE], ids=["fails", "ignores"])
+def test_a_temporary_child_that_an_update_made_known_is_kept_until_it_has_run(
+    system: ActorSystem, start: Any
+) -> None:
+    """A `RestartChild` that fails or ignores leaves it as it was (OTP: the same); once it has run and ended it goes."""
+    moods = iter([start, id])
+
+    def begin(actor: Probe) -> Any:
+        return next(moods)(actor)
+
+    tree = temporary_ones(system, Strategy.ONE_FOR_ONE, t=begin)
+    if start is fail:
+        with pytest.raises(StartFailed):
+            tree.ask(RestartChild(child="t"))
+    else:
+        assert tree.ask(RestartChild(child="t")).ref is None
+    assert tree.states() == {"a": 1, "t": "stopped"}
+    tree.ask(RestartChild(child="t"))
+    tree.end("t")
+    tree.until(a=1)
+
+
+def test_a_temporary_child_that_never_ran_goes_when_it_is_stopped(system: ActorSystem) -> None:
+    """As one that runs: `StopChild` of a temporary child leaves nothing (OTP: the same)."""
+    tree = temporary_ones(system, Strategy.ONE_FOR_ONE, t=None)
+    tree.ask(StopChild(child="t"))
+    assert tree.states() == {"a": 1}
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+def test_a_temporary_child_that_never_ran_goes_with_its_group(
+    system: ActorSystem, strategy: Strategy
+) -> None:
+    """A group that is replaced starts no temporary child (OTP: the same)."""
+    tree = temporary_ones(system, strategy, t=None, u=None)
+    tree.ask(RestartChild(child="u"))
+    tree.end("a")
+    tree.until(a=2)
+    assert [event for event in tree.history() if event[1:] in "tu"] == ["+u", "-u"]
+
+
 # -- order, scale, reports -------------------------------------------------------------------------------------------
 
 
@@ -408,7 +458,7 @@ def test_a_failed_boot_tells_its_first_cause(system: ActorSystem) -> None:
     assert len(system.roots()) == before
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", LISTED)
 def test_a_crash_during_the_boot_does_not_start_anything_twice(
     system: ActorSystem, strategy: Strategy
 ) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import MS, Flaky, Tree, fail, flags, hanging, worker
+from tests.supervision.supkit import LISTED, MS, Flaky, Tree, fail, flags, hanging, worker
 
 from greenroom.supervision import (
     ActorSystem,
@@ -184,7 +184,7 @@ def test_simple_one_for_one_corruption(system: ActorSystem) -> None:
     assert [load() for load in loads] == [None] * 3
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", LISTED)
 def test_multi_level_escalation(system: ActorSystem, strategy: Strategy) -> None:
     """A child that cannot live ends its supervisor, that one its own, and each level counts for itself."""
     leaf = worker("leaf", on_start=lambda actor: actor.after(0, fail))

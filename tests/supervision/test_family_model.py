@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.supervision.naive import Naive
+from tests.supervision.supkit import LISTED
 
 from greenroom.supervision._backoff import Backoff
 from greenroom.supervision._decisions import (
@@ -111,7 +112,7 @@ class Prompt:
 LIMITS = st.sampled_from([99, 99, 9, 4, 3, 2, 1, 0])
 BUDGETS = st.builds(SubtreeBudget, intensity=LIMITS, period_ns=st.integers(1, 20))
 FIELDS: dict[str, Any] = {
-    "strategy": st.sampled_from(Strategy),
+    "strategy": st.sampled_from(LISTED),
     "intensity": LIMITS,
     "period_ns": st.integers(1, 20),
     "auto_shutdown": st.sampled_from(AutoShutdown),
@@ -387,7 +388,7 @@ PERMANENT = Restart.PERMANENT
 
 @settings(max_examples=600, deadline=None)
 @given(
-    st.sampled_from(Strategy),
+    st.sampled_from(LISTED),
     st.sampled_from(AutoShutdown),
     st.sampled_from([None, Backoff(initial_ns=3, max_ns=9, healthy_ns=5), Backoff(immediate_first=False)]),
     HAPPENINGS,

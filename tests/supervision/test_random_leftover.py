@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.supervision.supkit import LISTED
 from tests.sweeping import count
 
 from greenroom.supervision import (
@@ -211,7 +212,7 @@ PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 255)), max_
 
 
 @settings(max_examples=count(300), deadline=None)
-@given(st.integers(0, 2**16), st.sampled_from(Strategy), st.integers(0, 255), PROGRAMS)
+@given(st.integers(0, 2**16), st.sampled_from(LISTED), st.integers(0, 255), PROGRAMS)
 def test_every_message_is_handled_dropped_or_a_dead_letter(
     seed: int, strategy: Strategy, first: int, program: list[tuple[str, int]]
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.supervision.supkit import LISTED
 from tests.sweeping import count
 
 from greenroom.supervision import (
@@ -207,7 +208,7 @@ PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 63)), max_s
 
 
 @settings(max_examples=count(400), deadline=None)
-@given(st.integers(0, 2**16), st.sampled_from(Strategy), st.sampled_from(AutoShutdown), PROGRAMS)
+@given(st.integers(0, 2**16), st.sampled_from(LISTED), st.sampled_from(AutoShutdown), PROGRAMS)
 def test_a_hostile_user_breaks_nothing(
     seed: int, strategy: Strategy, mode: AutoShutdown, program: list[tuple[str, int]]
 ) -> None:

@@ -1,7 +1,7 @@
 """What people ask of a supervisor, and what it answers. OTP's calls, with OTP's answers in every state."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from greenroom.supervision._decisions import ChildStatus
@@ -25,9 +25,15 @@ class StartChild:
 
     Errors: `AlreadyStarted`, `AlreadyPresent`, `MaxChildren`, `BadSpec`; `StartFailed` with its cause, and then
     nothing of it is kept.
+
+    Attributes:
+        spec: what it is; left out under simple_one_for_one, where it is one more instance of the supervisor's spec.
+        args: under simple_one_for_one only: positional arguments that come behind those of the supervisor's spec; not
+            printed.
     """
 
-    spec: ChildSpec
+    spec: ChildSpec | None = None
+    args: tuple[Any, ...] = field(default=(), repr=False)
     errors: ClassVar = _ADMIN_ERRORS
 
 
@@ -67,7 +73,10 @@ class DeleteChild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GetChildSpec:
-    """Ask a supervisor for a child's `ChildSpec`, by id or by ref. Errors: `ChildNotFound`."""
+    """Ask a supervisor for a child's `ChildSpec`, by id or by ref. Errors: `ChildNotFound`.
+
+    Under simple_one_for_one the id of the supervisor's spec finds that spec, a child's own id or ref the instance.
+    """
 
     child: str | ActorRef[Any]
     errors: ClassVar = _ADMIN_ERRORS
@@ -90,7 +99,8 @@ class UpdateSupervisor:
     Everything is checked first; with `BadSpec` nothing has changed. Whoever runs keeps running, with its
     incarnation, mailbox and monitors; its new spec can be read back at once and holds from its next start, stop or
     end on. Children of new ids are known, and not started; those that are left out stay, behind the others. A
-    supervisor cannot become dynamic or stop being so, and a child keeps its dispatcher and its registered name.
+    supervisor cannot become dynamic or stop being so, and a child keeps its dispatcher and its registered name. Under
+    simple_one_for_one ``children`` is exactly one spec, and all instances go on with that.
     """
 
     flags: SupervisorFlags | None = None
@@ -118,7 +128,7 @@ class ChildInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildCounts:
-    """How many children: all that are known, those that are alive, supervisors, workers."""
+    """How many: specs (of simple_one_for_one that is 1), children that are alive, supervisors, workers."""
 
     specs: int
     active: int

@@ -4,7 +4,7 @@ from enum import Enum, auto
 from typing import Final
 
 from greenroom.supervision._backoff import BackoffState
-from greenroom.supervision._decisions import RESTARTING, STARTING, ChildStatus
+from greenroom.supervision._decisions import RESTARTING, STARTING, STOPPED, ChildStatus
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.spec import ChildSpec
 
@@ -55,6 +55,11 @@ class Child:
     def is_timed(self) -> bool:
         """Whether its restart waits for its back-off."""
         return self.status is RESTARTING and self.attempt is TIMED
+
+    @property
+    def is_down(self) -> bool:
+        """Whether nothing of it runs, or is on its way to."""
+        return self.status is STOPPED or (self.status is RESTARTING and self.attempt is not UNDER_WAY)
 
     def restarting(self, attempt: Attempt) -> None:
         """Note how far its restart is."""

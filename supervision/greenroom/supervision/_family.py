@@ -9,12 +9,14 @@ Laws:
     - one_for_all and rest_for_one replace several children in one attempt (`Group`). One that ends during it
       counts only if it was not about to be stopped anyway; it then begins another attempt;
     - an admin stop ends a child, or the wait for its restart, and never counts as a restart;
-    - the spec of a temporary child goes when it ends; under a dynamic supervisor every child that stays down
-      goes; elsewhere it stays, stopped, until it is deleted;
+    - the spec of a temporary child goes when it ends, is stopped, or is down while its group is replaced; under a
+      dynamic supervisor every child that stays down goes; elsewhere it stays, stopped, until it is deleted;
+    - a start that fails leaves what was there before it: nothing of a first one, a stopped child else;
     - only a significant child that ends by itself and stays down shuts its supervisor down;
     - the limit on children counts all that are kept, those being restarted included.
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 
 from greenroom.supervision._child import PARKED, TIMED, UNDER_WAY, Child
@@ -35,14 +37,15 @@ from greenroom.supervision._decisions import (
     StartAfter,
     Stop,
 )
-from greenroom.supervision._group import Group, Phase
+from greenroom.supervision._group import Group, Phase, the_rest
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._restart import Cause, should_restart
 from greenroom.supervision._sharing import Refusal, SharedBudget, spend
+from greenroom.supervision._template import Template
+from greenroom.supervision._updates import checked_update
 from greenroom.supervision.errors import (
     AlreadyPresent,
     AlreadyStarted,
-    BadSpec,
     ChildNotFound,
     ChildRestarting,
     ChildRunning,
@@ -56,7 +59,6 @@ from greenroom.supervision.spec import (
     Strategy,
     SubtreeBudget,
     SupervisorFlags,
-    check_children,
     check_significance,
 )
 
@@ -70,12 +72,19 @@ class Family:
         name: the supervisor's path.
         flags: what it does.
         spend: counts a restart in all budgets that hold for it, its own included, or says why not.
+        template: of simple_one_for_one, the spec of which all children are instances.
     """
 
     def __init__(
-        self, name: str, flags: SupervisorFlags, spend: Callable[[int], Refusal | None] | None = None
+        self,
+        name: str,
+        flags: SupervisorFlags,
+        spend: Callable[[int], Refusal | None] | None = None,
+        template: ChildSpec | None = None,
     ) -> None:
+        assert flags.strategy.is_template is (template is not None), flags.strategy
         self.flags = flags
+        self.template = None if template is None else Template(template)
         self.shared = None if flags.subtree is None else SharedBudget(name, flags.subtree)
         """The budget that it declares for its subtree."""
         self._spend = self._spend_own if spend is None else spend
@@ -157,7 +166,7 @@ class Family:
         """
         child = self.get(child_id)
         if child.status is STOPPED:
-            return ()
+            return self._down(child)
         group = self._group
         if child.is_timed:
             if group is not None and child is group.origin:
@@ -205,24 +214,14 @@ class Family:
             BadSpec: and then nothing has changed.
         """
         flags = self.flags if flags is None else flags
-        dynamic = Strategy.DYNAMIC
-        if (flags.strategy is dynamic) is not (self.flags.strategy is dynamic):
-            hint = f"as it was, {self.flags.strategy}: dynamic is for a supervisor's whole life"
-            raise BadSpec("SupervisorFlags.strategy", flags.strategy, hint)
-        checked = {spec.id: spec for spec in check_children(flags, () if specs is None else specs)}
-        unknown = [name for name in checked if name not in self._children]
-        if unknown and flags.strategy is dynamic:
-            hint = (
-                "that of a child that is there: a dynamic supervisor keeps none that do not run (StartChild)"
-            )
-            raise BadSpec("ChildSpec.id", unknown[0], hint)
-        if unknown and len(self._children) + len(unknown) > flags.max_children:
-            count = len(self._children) + len(unknown)
-            raise BadSpec("children", count, f"at most {flags.max_children} (SupervisorFlags.max_children)")
+        checked = checked_update(self.flags, flags, specs, self._children)
         self.flags = flags
         self._intensity.change(flags.intensity, flags.period_ns)
         self._share(flags.subtree)
-        if flags.strategy is dynamic:
+        if self.template is not None:
+            for spec in checked.values():
+                self.template.change(self, spec)
+        elif flags.strategy.is_dynamic:
             for name, spec in checked.items():
                 self._children[name].respec(spec)
         else:
@@ -243,8 +242,8 @@ class Family:
     def ignored(self, child_id: str) -> Decisions:
         """Hear that a child decided not to run."""
         child = self._children[child_id]
-        child.fresh = False
-        return (*self._went_down(child), *self._advance())
+        was_known, child.fresh = not child.fresh, False
+        return (*self._did_not_start(child, was_known=was_known), *self._advance())
 
     def failed(self, child_id: str, now_ns: int, dice: float) -> Decisions:
         """Hear that a start failed: nothing is kept of a first one, a restart is tried again."""
@@ -253,7 +252,7 @@ class Family:
             return (*self._forget(child), *self._advance())
         if child.status is RESTARTING:
             return self._again(child, now_ns, dice)
-        return (*self._went_down(child), *self._advance())
+        return (*self._did_not_start(child, was_known=True), *self._advance())
 
     def ended(self, child_id: str, cause: Cause, now_ns: int, dice: float) -> Decisions:
         """Hear that a child that had started is over."""
@@ -279,7 +278,8 @@ class Family:
             return ()
         group = self._group
         if group is not None and child is group.origin:
-            return (*group.due(), *self._advance())
+            gone = self._forget_temporary(tuple(group), child)
+            return (*gone, *group.due(), *self._advance())
         child.attempt = UNDER_WAY
         return (Start(child_id),)
 
@@ -320,22 +320,17 @@ class Family:
 
     def _again_together(self, child: Child, delay_ns: int) -> Decisions:
         child.restarting(PARKED)
-        members = self._members(child)
+        everybody = self._strategy is Strategy.ONE_FOR_ALL
+        members = list(self) if everybody else the_rest(self, child, self._group)
         cancelled: list[Decision] = [CancelStart(member.id) for member in members if member.is_timed]
-        self._group = Group(child, members, delay_ns)
-        return (*cancelled, *self._advance())
+        gone = self._forget_temporary(members, child)
+        self._group = Group(child, [member for member in members if member.id in self._children], delay_ns)
+        return (*cancelled, *gone, *self._advance())
 
-    def _members(self, child: Child) -> list[Child]:
-        """Return who is replaced because of ``child``, and whom an attempt that is not done has left down."""
-        if self._strategy is Strategy.ONE_FOR_ALL:
-            return list(self)
-        group = self._group
-        members: list[Child] = []
-        for each in self:
-            unfinished = each.status is RESTARTING or (group is not None and group.is_stopping(each))
-            if members or each is child or unfinished:
-                members.append(each)
-        return members
+    def _forget_temporary(self, members: Iterable[Child], origin: Child) -> Decisions:
+        """Forget those that are temporary and down: an update has made them so, or known."""
+        gone = [each for each in members if each.is_temporary and each.is_down and each is not origin]
+        return tuple(itertools.chain.from_iterable(map(self._forget, gone)))
 
     def _advance(self) -> Decisions:
         group = self._group
@@ -348,17 +343,22 @@ class Family:
 
     # -- ends ------------------------------------------------------------------------------------------------
 
-    def _went_down(self, child: Child) -> Decisions:
-        """Take note that a child is over that was being stopped, or need not run."""
+    def _did_not_start(self, child: Child, *, was_known: bool) -> Decisions:
+        """Take note that a child is not up that was being started, or stopped meanwhile."""
         group = self._group
-        if group is not None and group.is_stopping(child) and not child.is_temporary:
+        if group is not None and group.is_stopping(child):
+            if child.is_temporary:
+                return self._down(child)
             child.restarting(PARKED)
+            return ()
+        if was_known and child.status is STARTING:  # by an admin call, which leaves what it found
+            child.status = STOPPED
             return ()
         return self._down(child)
 
     def _down(self, child: Child) -> Decisions:
         child.status = STOPPED
-        if child.is_temporary or self.flags.strategy is Strategy.DYNAMIC:
+        if child.is_temporary or self.flags.strategy.is_dynamic:
             return self._forget(child)
         return ()
 
@@ -382,7 +382,7 @@ class Family:
     # -- admin -----------------------------------------------------------------------------------------------
 
     def _stopped(self, child_id: str, what: str) -> Child:
-        if self.flags.strategy is Strategy.DYNAMIC:
+        if self.flags.strategy.is_dynamic:
             raise NotForDynamic(self._name, what)
         child = self.get(child_id)
         if child.status is RESTARTING:

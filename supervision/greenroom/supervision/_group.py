@@ -11,7 +11,7 @@ Laws:
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import Final
 
@@ -65,6 +65,9 @@ class Group:
 
     def __contains__(self, child: Child) -> bool:
         return child.id in self._members
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._members.values())
 
     def is_stopping(self, child: Child) -> bool:
         """Whether ``child`` is a member of a group that is being stopped."""
@@ -136,3 +139,13 @@ class Group:
                 return (Start(child.id),)
         self.phase = _DONE_PHASE
         return ()
+
+
+def the_rest(children: Iterable[Child], child: Child, group: Group | None) -> list[Child]:
+    """Return ``child`` and those after it, and from whom on an attempt that is not done has left some down."""
+    members: list[Child] = []
+    for each in children:
+        unfinished = each.status is RESTARTING or (group is not None and group.is_stopping(each))
+        if members or each is child or unfinished:
+            members.append(each)
+    return members

@@ -29,16 +29,12 @@ from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._respec import budget_ns, check_update, respec, startable
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
 from greenroom.supervision._subtree import spend_for, tell_exceeded
+from greenroom.supervision._template import spec_to_start
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
 from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import FlightKind
-from greenroom.supervision.spec import (
-    ChildSpec,
-    Strategy,
-    SupervisorFlags,
-    check_children,
-)
+from greenroom.supervision.spec import ChildSpec, SupervisorFlags, check_children
 
 Opener: TypeAlias = Callable[[], Future[Any]]
 """Gives the future that is to be answered; called once it is sure that the request is not refused."""
@@ -77,6 +73,7 @@ class Keeper:
         flags = SupervisorFlags() if flags is None else _checks.instance("flags", flags, SupervisorFlags)
         self._boot = list(startable(check_children(flags, children)))
         self._boot.reverse()
+        template = self._boot.pop() if flags.strategy.is_template else None
         self._booting = ""
         self._up = False
         self._actor = actor
@@ -84,8 +81,8 @@ class Keeper:
         self._system = actor._cell.system
         self._kept: dict[str, _Kept] = {}
         self._rearranged = False
-        self.family = Family(actor.path, flags, partial(spend_for, actor._cell))
-        actor._cell.together = flags.strategy is Strategy.DYNAMIC
+        self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
+        actor._cell.together = flags.strategy.is_dynamic
 
     @property
     def cell(self) -> Any:
@@ -134,9 +131,20 @@ class Keeper:
 
     # -- what people ask ----------------------------------------------------------------------------------------
 
+    def spec_of(self, child: str | ActorRef[Any]) -> ChildSpec:
+        """Return the spec of a child, or by its id the template."""
+        template = self.family.template
+        if template is not None and child == template.spec.id:
+            return template.spec
+        return self.family.get(self.id_of(child)).spec
+
+    def to_start(self, spec: ChildSpec | None, args: tuple[Any, ...]) -> ChildSpec:
+        """Return the spec of the child that somebody wants started; refuse what cannot be."""
+        (chosen,) = startable((spec_to_start(self.family.template, spec, args),))
+        return chosen
+
     def start_for(self, spec: ChildSpec, opener: Opener) -> Future[Any]:
         """Start one more child, and answer when it has started."""
-        startable((_checks.instance("StartChild.spec", spec, ChildSpec),))
         try:
             decisions = self.family.add(spec)
         except AlreadyStarted as there:
@@ -177,10 +185,7 @@ class Keeper:
         """Go on with other flags and specs."""
         if flags is not None:
             _checks.instance("flags", flags, SupervisorFlags)
-        for spec in startable(check_children(flags or self.family.flags, specs or ())):
-            ref = self.ref_of(spec.id)
-            if ref is not None:
-                check_update(ref, spec)
+        self._check_update(flags or self.family.flags, specs)
         self.family.update(flags, specs)
         for known in self.family:
             ref = self.ref_of(known.id)
@@ -188,6 +193,17 @@ class Keeper:
                 respec(ref, known.spec, self.family.flags)
         self._rearranged = True
         self._rearrange()
+
+    def _check_update(self, flags: SupervisorFlags, specs: tuple[ChildSpec, ...] | None) -> None:
+        if specs is None:
+            return
+        template, checked = self.family.template, startable(check_children(flags, specs))
+        if template is not None and flags.strategy.is_template:
+            checked = tuple(template.changed(child.spec, checked[0]) for child in self.family)
+        for spec in checked:
+            ref = self.ref_of(spec.id)
+            if ref is not None:
+                check_update(ref, spec)
 
     def _rearrange(self) -> None:
         """Have the machine stop the children in reverse start order where an update has changed that."""

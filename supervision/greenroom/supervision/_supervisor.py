@@ -33,7 +33,8 @@ class Supervisor(Actor):
     Args:
         flags: strategy, intensity, period, limit.
         children: started in this order, each after the one before has acknowledged; stopped in reverse. If one
-            fails to start, those that have are stopped, and the supervisor fails to start because of it.
+            fails to start, those that have are stopped, and the supervisor fails to start because of it. Of
+            simple_one_for_one exactly one, which is not started: `StartChild` starts instances of it.
 
     Past the intensity it stops its children and itself, with the cause `Shutdown`; its parent decides.
 
@@ -57,8 +58,8 @@ class Supervisor(Actor):
         """Answer what people ask of a supervisor."""
         keeper = self._keeper
         match message:
-            case StartChild(spec=spec):
-                keeper.start_for(spec, self.defer_reply)
+            case StartChild(spec=spec, args=args):
+                keeper.start_for(keeper.to_start(spec, args), self.defer_reply)
             case RestartChild(child=child):
                 keeper.restart_for(child, self.defer_reply)
             case StopChild(child=child):
@@ -66,7 +67,7 @@ class Supervisor(Actor):
             case DeleteChild(child=child):
                 keeper.delete(child)
             case GetChildSpec(child=child):
-                return keeper.family.get(keeper.id_of(child)).spec
+                return keeper.spec_of(child)
             case WhichChildren():
                 return self.children()
             case CountChildren():
@@ -92,13 +93,20 @@ class Supervisor(Actor):
 
     # -- for subclasses, in their own handlers ----------------------------------------------------------------
 
-    def start_child(self, spec: ChildSpec) -> Future[StartedChild]:
+    def start_child(
+        self, spec: ChildSpec | None = None, *, args: tuple[Any, ...] = ()
+    ) -> Future[StartedChild]:
         """Start a child; the future is completed when it has started.
+
+        Args:
+            spec: what it is; left out under simple_one_for_one.
+            args: under simple_one_for_one, what comes behind the arguments of the supervisor's spec.
 
         Raises:
             AlreadyStarted, AlreadyPresent, MaxChildren, BadSpec: at once.
         """
-        return self._keeper.start_for(spec, lambda: self._open_answer(spec.id))
+        chosen = self._keeper.to_start(spec, args)
+        return self._keeper.start_for(chosen, lambda: self._open_answer(chosen.id))
 
     def stop_child(self, child: str) -> Future[None]:
         """Stop a child; completed when it is over.
@@ -131,7 +139,7 @@ class Supervisor(Actor):
         family = self._keeper.family
         supervisors = sum(child.spec.type is ChildType.SUPERVISOR for child in family)
         return ChildCounts(
-            specs=len(family),
+            specs=len(family) if family.template is None else 1,
             active=sum(child.status in (ChildStatus.RUNNING, ChildStatus.STOPPING) for child in family),
             supervisors=supervisors,
             workers=len(family) - supervisors,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 LONGEST_ID: Final = 200
 """Characters of a child's id, and of a registered name."""
+LONGEST_TEMPLATE_ID: Final = LONGEST_ID - 20
+"""Characters of the id of a spec of which there are instances: `id#1`, `id#2` ..."""
 MOST_MESSAGES: Final = 10_000_000
 """No mailbox is larger."""
 MOST_CHILDREN: Final = 10_000_000
@@ -43,7 +45,24 @@ class Strategy(StrEnum):
     REST_FOR_ONE = "rest_for_one"
     """The one that ended and those started after it."""
     DYNAMIC = "dynamic"
-    """Only the one that ended; children come and go, and are not stopped in any order (OTP: simple_one_for_one)."""
+    """Only the one that ended; children come and go, each with a spec of its own, and are not stopped in any order
+    (Elixir: DynamicSupervisor)."""
+    SIMPLE_ONE_FOR_ONE = "simple_one_for_one"
+    """Dynamic, and all children are instances of the one spec that the supervisor was given (OTP's)."""
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether children come and go: none that is down is kept, and all are stopped at once."""
+        return self is _DYNAMIC or self is _SIMPLE
+
+    @property
+    def is_template(self) -> bool:
+        """Whether all children are instances of one spec."""
+        return self is _SIMPLE
+
+
+_DYNAMIC: Final = Strategy.DYNAMIC
+_SIMPLE: Final = Strategy.SIMPLE_ONE_FOR_ONE
 
 
 class AutoShutdown(StrEnum):
@@ -232,7 +251,7 @@ class SupervisorFlags:
         period_ns: length of that period.
         auto_shutdown: whether the end of significant children ends the supervisor.
         max_children: children it may have, those being restarted included.
-        shared_args: of a dynamic supervisor only: positional arguments that come before each child's own; not
+        shared_args: of `Strategy.DYNAMIC` only: positional arguments that come before each child's own; not
             printed.
         subtree: a budget for the restarts that it and all supervisors below it make; None: each has its own alone.
     """
@@ -263,9 +282,12 @@ def check_children(flags: SupervisorFlags, children: Iterable[ChildSpec]) -> tup
 
     Raises:
         BadSpec: for something that is not a spec, a second child of the same id, more children than the flags
-            allow, or a significant child where the supervisor never shuts down by itself.
+            allow, a significant child where the supervisor never shuts down by itself, or for simple_one_for_one
+            any number but one.
     """
     checked = tuple(_checks.instance("children", child, ChildSpec) for child in children)
+    if flags.strategy.is_template:
+        _check_template(checked)
     if len(checked) > flags.max_children:
         raise BadSpec(
             "children", len(checked), f"at most {flags.max_children} (SupervisorFlags.max_children)"
@@ -284,6 +306,19 @@ def check_significance(flags: SupervisorFlags, child: ChildSpec) -> None:
     if child.significant and flags.auto_shutdown is AutoShutdown.NEVER:
         raise BadSpec(
             "ChildSpec.significant", child.significant, f"False for {child.id!r}, as auto_shutdown is never"
+        )
+
+
+def _check_template(children: tuple[ChildSpec, ...]) -> None:
+    if len(children) != 1:
+        raise BadSpec(
+            "children", len(children), "exactly one spec for simple_one_for_one: all are instances of it"
+        )
+    (template,) = children
+    _checks.text("ChildSpec.id", template.id, most=LONGEST_TEMPLATE_ID)
+    if template.register is not None:
+        raise BadSpec(
+            "ChildSpec.register", template.register, "None where all children are instances of one spec"
         )
 
 
