@@ -245,10 +245,12 @@ async def refresh(side: str) -> Figures:
         voice = Voice(queue_ms=0)  # which has nothing to say, and so no silence either
         await voice.hush()
         spec = ProcessorSpec(name="told", factory=cast("Any", Told), placement=Placement.INLINE)
-        open_one = {
-            "upstream": lambda track: rtc.AudioStream(track, noise_cancellation=Told()),
-            "greenroom": lambda track: AudioStream(track, processors=spec, session=session),
-        }[side]
+
+        def open_one(track: rtc.Track) -> Any:
+            if side == "upstream":
+                return rtc.AudioStream(track, noise_cancellation=Told())
+            return AudioStream(track, processors=spec, session=session)
+
         Told.goal, Told.loop, Told.reached = REFRESHED, asyncio.get_running_loop(), asyncio.Event()
         streams: list[Any] = []
         for number in range(REFRESHED_TRACKS):
