@@ -26,9 +26,9 @@ demo: $(DEMO)/.done
 test: $(DEV)/.done
 	$(BIN)/python -m pytest -q $(ARGS)
 
-## make test-livekit   the LiveKit adapter with a real server on loopback, on the newest SDK and on that of livekit-agents
+## make test-livekit   a real livekit-server on loopback, with the newest SDK; all of LiveKit's tests with livekit-agents and its SDK
 test-livekit: livekit-server $(DEV)/.done $(AGENTS)/.done
-	$(BIN)/python -m pytest -q tests/livekit $(ARGS)
+	$(BIN)/python -m pytest -q tests/livekit/server $(ARGS)
 	$(AGENTS)/bin/python -m pytest -q tests/livekit $(ARGS)
 
 # Built once with Go (two minutes on two cores), unless there is one on PATH.

@@ -149,6 +149,7 @@ def test_bad_arguments_are_refused_when_the_selector_is_made(
 def test_the_load_is_what_a_worker_calls() -> None:
     """Without arguments; the machine's load for each of its processors."""
     assert not inspect.signature(agents.load).parameters
+    agents.load()
     assert agents.load() == 0.0
 
 

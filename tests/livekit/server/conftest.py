@@ -4,7 +4,9 @@ import importlib.util
 from collections.abc import Iterator
 
 import pytest
-from tests.livekit.server.serverkit import Server, binary
+from tests.livekit.server.serverkit import HERE, Server, binary
+
+LIMIT_S = 600
 
 
 def _missing() -> str:
@@ -23,6 +25,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say once why nothing of this folder has run."""
     if _missing():
         terminalreporter.write_line(f"tests/livekit/server skipped: {_missing()}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give these tests the time that a busy machine takes: processes start, connections are lost and found."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.timeout(LIMIT_S))
 
 
 @pytest.fixture(scope="session")

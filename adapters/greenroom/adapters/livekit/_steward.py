@@ -9,7 +9,9 @@ import asyncio
 import atexit
 import contextlib
 import os
+from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final
 
 from greenroom.adapters.livekit._lobby import close_default_session
@@ -24,14 +26,13 @@ Work = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class Steward:
-    """Runs coroutines on a loop of its own. All methods: any thread."""
+    """Runs coroutines on a loop of its own. All methods: any thread; `do` also in a finalizer, so it takes no lock."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
-        self._lock = ThreadRuntime.lock()
         self._runtime = ThreadRuntime()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._waiting: list[Callable[[], None]] = []
+        self._work: deque[tuple[Work, Future[Any]]] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._over: asyncio.Event | None = None
         self._closed = False
@@ -44,15 +45,14 @@ class Steward:
             asyncio.run(self._live())
         finally:
             self._gone.try_set(None)
+            self._refuse()
 
     async def _live(self) -> None:
         self._over = asyncio.Event()
-        with self._lock:
-            self._loop = asyncio.get_running_loop()
-            waiting, self._waiting = self._waiting, []
-        for begin in waiting:
-            begin()
+        self._loop = asyncio.get_running_loop()
+        self._begin()  # what came before there was a loop
         await self._over.wait()
+        self._begin()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=TASKS_S)
         await close_default_session()
@@ -60,38 +60,44 @@ class Steward:
     def do(self, work: Work) -> Future[Any]:
         """Run ``work()`` on the loop; never waits for it, and never raises: that is the future's."""
         done: Future[Any] = Future()
+        self._work.append((work, done))
+        self._nudge(self._begin)
+        return done
 
-        def begin() -> None:
+    def _nudge(self, what: Callable[[], None]) -> None:
+        """Have the loop look; one that is not there yet looks when it is, and when it is not any more nobody does."""
+        loop = self._loop
+        try:
+            if loop is not None:
+                loop.call_soon_threadsafe(what)
+        except RuntimeError:
+            self._refuse()
+        if self._gone.done():
+            self._refuse()
+
+    def _begin(self) -> None:
+        """Begin what has been asked for. On the loop."""
+        while self._work:
+            work, done = self._work.popleft()
             task: asyncio.Task[Any] = asyncio.ensure_future(work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            task.add_done_callback(lambda task: _settle(done, task))
+            task.add_done_callback(partial(_settle, done))
+        if self._closed and self._over is not None:
+            self._over.set()
 
-        with self._lock:
-            if self._closed:
-                done.try_fail(RuntimeError("the steward is closed"))
-            elif self._loop is None:
-                self._waiting.append(begin)
-            else:
-                self._loop.call_soon_threadsafe(begin)
-        return done
+    def _refuse(self) -> None:
+        while self._work:
+            with contextlib.suppress(IndexError):
+                self._work.popleft()[1].try_fail(RuntimeError("the steward is closed"))
 
     def close(self) -> None:
         """Finish what was begun, close the default session, end the thread. Blocks, `CLOSE_S` at most; idempotent."""
-        with self._lock:
-            closed, self._closed = self._closed, True
-            loop = self._loop
-            if loop is None:
-                self._waiting.append(self._end)
-            elif not closed:
-                loop.call_soon_threadsafe(self._end)
+        self._closed = True
+        self._nudge(self._begin)
         with contextlib.suppress(AskTimeout):
             self._gone.get(timeout=CLOSE_S)
         self._runtime.close()
-
-    def _end(self) -> None:
-        assert self._over is not None
-        self._over.set()
 
 
 def _settle(done: Future[Any], task: "asyncio.Task[Any]") -> None:

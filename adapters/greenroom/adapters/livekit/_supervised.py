@@ -111,6 +111,8 @@ class Desk:
             return frame
         self._at_home()
         passage = self._passage((frame.sample_rate, frame.num_channels))
+        if passage is None:
+            return frame
         if not passage.turn.acquire(timeout=self._wait_ns / 1e9):
             return passage.give_up(frame)
         try:
@@ -118,11 +120,13 @@ class Desk:
         finally:
             passage.turn.release()
 
-    def _passage(self, kind: Format) -> Passage:
+    def _passage(self, kind: Format) -> Passage | None:
         found = self._passages.get(kind)
         if found is not None and len(self._passages) == 1:
             return found
         with self._lock:
+            if self.closed:
+                return None
             found = self._passages.get(kind)
             if found is None:
                 found = self._passages[kind] = self._spare.pop() if self._spare else self._new()
@@ -162,6 +166,13 @@ class Desk:
             self._end(passage)
         return _all(self._ends)
 
+    def forget(self) -> None:
+        """Close it because nobody has it any more. In a finalizer, so without a lock: nobody else is in here."""
+        self.closed = True
+        if self._pid == os.getpid():
+            for passage in (*self._passages.values(), *self._spare):
+                passage.keeper.do(passage.close)
+
     def _end(self, passage: Passage) -> None:
         passage.stop()
         self._early += passage.early
@@ -189,7 +200,7 @@ class SupervisedProcessor(rtc.FrameProcessor[rtc.AudioFrame]):
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._on = True
-        self._forgotten: Any = weakref.finalize(self, desk.close)
+        self._forgotten: Any = weakref.finalize(self, desk.forget)
         self._forgotten.atexit = False
 
     @property
