@@ -1,4 +1,6 @@
 """Fault plans: read, written, refused; each kind of fault happens, and what it does is survived."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# Tables of cases: what is in them is checked by the tests that they are for.
 
 import json
 from pathlib import Path

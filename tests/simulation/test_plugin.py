@@ -101,7 +101,7 @@ def test_a_processor_that_does_well_is_not_found_fault_with() -> None:
 def test_flaky_processors_fail_as_they_are_told() -> None:
     """On the calls that were named; their failures are nobody's mistake."""
     flaky = FlakyProcessor(fail_on=(2, 3), fail_close=True)
-    told = []
+    told: list[str] = []
     for number in range(4):
         try:
             flaky._process(silence(number))

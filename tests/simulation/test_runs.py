@@ -1,4 +1,7 @@
 """Runs: the same seed is the same run, laws are found broken, failures are made short and can be repeated."""
+# pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUnknownParameterType=false, reportMissingParameterType=false, reportUnknownVariableType=false
+# Tables of cases: what is in them is checked by the tests that they are for.
 
 import json
 import os

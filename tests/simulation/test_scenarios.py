@@ -1,4 +1,7 @@
 """The language of scenarios: built, written, read back, refused with the nearest name, drawn at random."""
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# pyright: reportAttributeAccessIssue=false
+# Tables of cases: what is in them is checked by the tests that they are for.
 
 import json
 from pathlib import Path

@@ -68,6 +68,10 @@ class Court:
         if self.broken is None and not self.adjourned and wanted:
             self.broken = LawBroken(law, TITLES[law], detail)
 
+    def verdict(self) -> LawBroken | None:
+        """Return what does not hold, if anything."""
+        return self.broken
+
     def find_own(self, law: Law, detail: str) -> None:
         """A user's law does not hold."""
         if self.broken is None and not self.adjourned:

@@ -6,6 +6,7 @@ whether anything has come in, which costs as much as a step; and it would really
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from typing import Any
 
 from greenroom.simulation.errors import SimulationError
@@ -21,6 +22,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     Args:
         runtime: what is run.
+
+    Attributes:
+        broken: says what ends the run, once there is something.
     """
 
     def __init__(self, runtime: SimulatedRuntime) -> None:
@@ -28,6 +32,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._runtime = runtime
         self.slow_callback_duration = 1e9
         self.closing = False
+        self.broken: Callable[[], BaseException | None] = _nothing_broken
         self.set_exception_handler(_judged_elsewhere)
 
     def time(self) -> float:
@@ -35,6 +40,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self._runtime.now_ns() / 1e9
 
     def _run_once(self) -> None:
+        broken = self.broken()
+        if broken is not None:
+            raise broken  # whichever coroutine was told of it: none goes on
         ready: Any = self._ready  # type: ignore[attr-defined]
         scheduled: Any = self._scheduled  # type: ignore[attr-defined]
         while scheduled and scheduled[0]._cancelled:
@@ -68,6 +76,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in the operating system: there is nobody to wake."""
+
+
+def _nothing_broken() -> BaseException | None:
+    return None
 
 
 def _judged_elsewhere(_loop: asyncio.AbstractEventLoop, _context: dict[str, Any]) -> None:

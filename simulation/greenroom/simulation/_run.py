@@ -184,6 +184,7 @@ def _played(stage: Stage, play: Story, setting: Setting) -> Outcome:
     runtime = stage.runtime
     error: BaseException | None = None
     loop = SimulatedLoop(runtime)
+    loop.broken = stage.court.verdict
     with (
         _no_garbage_collected(),
         LogWatch(stage.court).attached(),
@@ -193,6 +194,7 @@ def _played(stage: Stage, play: Story, setting: Setting) -> Outcome:
             runner.run(_perform(stage, play))
         except Exception as raised:  # noqa: BLE001 - whatever it is, it is what came of the run
             error = raised
+        loop.broken = _nothing
         failure, error = _verdict(stage, setting, error)
         steps, virtual_ns, choices = runtime.steps, runtime.now_ns(), tuple(runtime.choices)
         if failure is not None:
@@ -210,6 +212,10 @@ def _played(stage: Stage, play: Story, setting: Setting) -> Outcome:
         rests=stage.court.rests,
         visited={} if runtime.faults is None else getattr(runtime.faults, "visited", {}),
     )
+
+
+def _nothing() -> None:
+    """What is broken is known: the loop may take down what is left."""
 
 
 async def _perform(stage: Stage, story: Story) -> None:

@@ -197,14 +197,14 @@ class Stage:
         """
         if isinstance(part, str):
             part = Part(name=part)
-        told = {
+        told: dict[str, Any] = {
             "shared": part.shared,
             "placement": part.placement,
             "on_fault": part.on_fault,
             "capacity_frames": part.capacity_frames,
             "intensity": part.intensity,
         }
-        merged = {**QUICK, **told, **values}
+        merged: dict[str, Any] = {**QUICK, **told, **values}
         if merged["placement"] is Placement.INLINE:
             self._inline.add(part.name)
         build = merged.pop("factory", self._under_test)

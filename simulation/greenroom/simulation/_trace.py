@@ -139,6 +139,7 @@ class _Writer:
         self.lines: list[Line] = []
         self._woken: dict[str, int] = {}
         self._ready: dict[int, None] = {}
+        self._told = False
         self._stage: Stage | None = None
 
     def watch(self, stage: Stage) -> None:
@@ -149,7 +150,10 @@ class _Writer:
     def on_step(self, line: TraceLine) -> None:
         """Before each step."""
         self._look(line.number - 1)
-        woken_by = self._woken.pop(line.path, 0)
+        # What runs is not among what is ready any more: if it was not ready before, the last step has woken it.
+        by_last = 0 if self._told or line.kind == "timer" else line.number - 1
+        woken_by = self._woken.pop(line.path, by_last)
+        self._told = False
         self.lines.append(
             Line(
                 number=line.number,
@@ -166,10 +170,11 @@ class _Writer:
         ready = {id(task): task for task in self._stage.runtime.ready}
         for ident, task in ready.items():
             if ident not in self._ready:
-                self._woken[Step(task).path] = after
+                self._woken[Step(task).path] = 0 if self._told else after
         self._ready = dict.fromkeys(ready)
 
     def _note(self, kind: str, what: str) -> None:
         if self._stage is not None and not self._stage.court.adjourned:
+            self._told = kind != "fault"
             now_ns = self._stage.runtime.now_ns()
             self.lines.append(Line(number=0, at_ns=now_ns, kind=kind, path="", what=what))

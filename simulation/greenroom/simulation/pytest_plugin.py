@@ -39,7 +39,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
     cache: pytest.Cache | None = getattr(item.config, "cache", None)  # absent with -p no:cacheprovider
     key = f"{CACHE}/{item.nodeid.replace('/', '_').replace('::', '.')}"
-    known: list[int] = list(cache.get(key, [])) if cache is not None else []
+    kept: Any = None if cache is None else cache.get(key, None)
+    known: list[int] = list(kept or ())
 
     def remember(seed: int) -> None:
         if cache is not None:
@@ -51,7 +52,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
 
     given = Choice(
         seeds=item.config.getoption("--simulate-seeds"),
-        replay=item.config.getoption("--simulate-replay"),
+        replay=str(item.config.getoption("--simulate-replay") or ""),
         first=known,
         on_failure=remember,
         on_success=forget,

@@ -317,7 +317,7 @@ def values_of(step: Step) -> dict[str, Any]:
     """Return what is said about a step beyond its defaults, as a file says it."""
     found: dict[str, Any] = {"do": step.do}
     for field in fields(step):
-        value = getattr(step, field.name)
+        value: Any = getattr(step, field.name)
         if value != field.default:
             found[field.name] = list(value) if isinstance(value, tuple) else value
     return found
