@@ -281,6 +281,27 @@ def test_a_wrong_address_or_token(url: Any, token: Any, error: type[Exception], 
     play(story)
 
 
+def test_a_room_that_was_attached_stays_so_when_it_cannot_be_connected() -> None:
+    """What `connect` did not do, it does not undo."""
+
+    async def story() -> None:
+        async with Session("s") as session:
+            room = rtc.Room()
+            attachment = attach(session, room)
+            with pytest.raises(ConnectFailed):
+                await connect(
+                    session,
+                    "ws://127.0.0.1:9",
+                    JWT,
+                    room=room,
+                    options=rtc.RoomOptions(connect_timeout=1.0),
+                )
+            assert not attachment.closed
+            await attachment.detach()
+
+    play(story)
+
+
 @pytest.mark.parametrize("version", ["1.1.11", "0.18.0", "2.0.0", "2.1.0rc1"])
 def test_an_sdk_that_is_not_known(version: str) -> None:
     """It is refused by its version, with those that would do."""

@@ -112,6 +112,33 @@ def test_a_stream_of_a_participant_goes_on_from_track_to_track() -> None:
     play(story)
 
 
+def test_a_stream_of_a_participant_takes_the_newest_of_two_tracks_of_one_source() -> None:
+    """Whichever order they come and go in; when the newest goes, the other one is heard again."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        sfu.enter("anna", "TR_1", Voice(1000).start())
+        scribe = Scribe()
+        stream = follow(sfu, "anna", noise_cancellation=scribe)
+        async with reading(stream) as levels:
+            await until(lambda: 1001 in levels)
+            sfu.enter("anna", "TR_2", Voice(2000).start())
+            await until(lambda: 2001 in levels)
+            sfu.unsubscribe("anna", "TR_2")
+            sfu.unpublish("anna", "TR_2")
+            levels.clear()
+            await until(lambda: 1001 in levels)
+            sfu.enter("anna", "TR_3", Voice(3000).start())
+            sfu.unsubscribe("anna", "TR_1")
+            sfu.unpublish("anna", "TR_1")
+            await until(lambda: 3001 in levels)
+        assert [told[3] for told in scribe.told if told[0] == "info"] == ["TR_1", "TR_2", "TR_1", "TR_3"]
+        await stream.aclose()
+
+    play(story)
+
+
 def test_a_stream_of_a_participant_goes_on_through_a_full_reconnect() -> None:
     """They are reported gone first; whoever comes back in time is the same one."""
 
@@ -389,6 +416,33 @@ def test_several_loops_and_threads() -> None:
                     *CLEARED,
                     ("close",),
                 ]
+
+    play(story)
+
+
+def test_a_loop_that_ends_without_closing_its_streams_leaves_nothing() -> None:
+    """The session lives in another loop, and goes on: no track, lease or native stream of the dead one is left."""
+
+    async def elsewhere(session: Session, scribe: Scribe, kept: list[Any]) -> None:
+        sfu = Sfu("lobby")
+        attach(session, sfu.room)
+        voice = Voice(1000).start()
+        streams = [
+            AudioStream(sfu.enter("anna", "TR_1", voice), noise_cancellation=scribe),
+            AudioStream(Voice(1000).track, session=session),
+        ]
+        kept += [sfu, voice, *streams]
+        await until(lambda: len(scribe.told) == 2 and streams[1]._line.stream is not None)
+
+    async def story() -> None:
+        scribe, kept = Scribe(), list[Any]()
+        async with Session("shared") as session:
+            await asyncio.to_thread(lambda: asyncio.run(elsewhere(session, scribe, kept)))
+            await until(lambda: scribe.closed)
+            await until(lambda: not any(room.tracks for room in session.rooms.values()))
+            await until(lambda: not session.snapshot().processors)
+            report = await session.close()
+        assert all(verdict.held for verdict in report.verdicts), report.verdicts
 
     play(story)
 

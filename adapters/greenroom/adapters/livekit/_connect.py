@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from greenroom.actors import Session, Token
 from greenroom.actors.context import MASK
 from greenroom.adapters.livekit._errors import ConnectFailed
-from greenroom.adapters.livekit._registry import attach
+from greenroom.adapters.livekit._registry import attach, attachment_of
 from greenroom.adapters.livekit._sdk import rtc
 
 SCHEMES: Final = ("ws", "wss", "http", "https")
@@ -43,14 +43,15 @@ async def connect(
     """
     secret = _checked(url, token)
     room = rtc.Room() if room is None else room
+    before = attachment_of(room)
     attachment = attach(session, room)
     try:
         await _connected(room, url, secret, options or rtc.RoomOptions())
-    except rtc.ConnectError as error:
-        attachment.let_go()
-        raise ConnectFailed(_told(url, error, secret)) from None
-    except BaseException:
-        attachment.let_go()
+    except BaseException as error:
+        if attachment is not before:
+            attachment.let_go()
+        if isinstance(error, rtc.ConnectError):
+            raise ConnectFailed(_told(url, error, secret)) from None
         raise
     attachment.look()
     return room

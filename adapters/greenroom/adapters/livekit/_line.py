@@ -82,8 +82,8 @@ class Line:
         self._feed = Feed(on_closed=self._on_feed_closed)
         self._native: Native | None = None
         self._at_frames = 0
-        self._cut = self._park = False
-        self._closing: asyncio.Task[None] | None = None
+        self._cut = self._park = self._abandoned = False
+        self._closing: asyncio.Future[None] | None = None
         self._shutting: set[asyncio.Task[None]] = set()
         self._opened: asyncio.Future[None] = loop.create_future()
         self._opening: asyncio.Task[None] | None = None
@@ -224,9 +224,11 @@ class Line:
         if not before:
             self._on_loop(self._wind_up)
 
-    def _on_native_end(self) -> None:
-        """The SDK says that the track has ended: for one that follows, another may come."""
-        if not self.follows:
+    def _on_native_end(self, cancelled: bool) -> None:
+        """The SDK says that the track has ended: for one that follows, another may come, unless the loop ends."""
+        if cancelled:
+            self._abandon()
+        elif not self.follows:
             self._feed.end()
 
     def _on_feed_closed(self) -> None:
@@ -237,10 +239,22 @@ class Line:
         try:
             self.loop.call_soon_threadsafe(what)
         except RuntimeError:
-            # The loop was closed without closing the stream: nothing runs on it any more.
-            if self._native is not None:
-                self._native.free()
-            self.on_over(self)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """The loop has ended without closing the stream: nothing runs on it any more. Without waiting; any thread."""
+        if self._abandoned or self._closing is not None:
+            return
+        self._abandoned = self._cut = True
+        self.on_over(self)
+        if self.stream is not None:
+            self.stream.stop()
+        if self._native is not None:
+            self._native.free()
+        self._feed.close()
+        self._release()
+        self.seat.drop()
+        self._lobby.leave()
 
     def _shut_native(self) -> None:
         native, self._native = self._native, None
@@ -249,7 +263,10 @@ class Line:
             self._shutting.add(task)
             task.add_done_callback(self._shutting.discard)
 
-    def _wind_up(self) -> "asyncio.Task[None]":
+    def _wind_up(self) -> "asyncio.Future[None]":
+        if self._closing is None and self._abandoned:
+            self._closing = self.loop.create_future()
+            self._closing.set_result(None)
         if self._closing is None:
             self._closing = self.loop.create_task(self._close())
         return self._closing

@@ -84,7 +84,8 @@ class Native:
         loop: where the SDK reads it.
         options: a filter that runs inside the SDK.
         take: called with each frame, until `deafen`.
-        on_end: called once when the SDK says that nothing more comes, unless it was deafened.
+        on_end: called once when the SDK says that nothing more comes, unless it was deafened; with True if its task was
+            cancelled, as tasks are when their loop comes to its end.
         on_room: called when the track has entered or left a room, on the room's thread; must not raise.
     """
 
@@ -96,11 +97,11 @@ class Native:
         *,
         options: rtc.NoiseCancellationOptions | None,
         take: Callable[[rtc.AudioFrame], None],
-        on_end: Callable[[], None],
+        on_end: Callable[[bool], None],
         on_room: Callable[[], None],
     ) -> None:
         self._tap = tap = Tap(take, on_room)
-        self._on_end: Callable[[], None] | None = on_end
+        self._on_end: Callable[[bool], None] | None = on_end
         self._stream = rtc.AudioStream(
             track,
             loop=loop,
@@ -131,7 +132,7 @@ class Native:
         self.free()
         forget(self._stream)
         if on_end is not None:
-            on_end()
+            on_end(task.cancelled())
 
     def free(self) -> None:
         """Give back what is native, at once. Idempotent."""

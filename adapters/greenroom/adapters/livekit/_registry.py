@@ -53,6 +53,13 @@ def attached(room: rtc.Room, lobby: Lobby, *, known: bool) -> Attachment:
         return attachment
 
 
+def attachment_of(room: rtc.Room) -> Attachment | None:
+    """Return a room's attachment, or None."""
+    with _lock:
+        there = _attached.get(room)
+    return None if there is None or there.closed else there
+
+
 def room_with(participant: rtc.Participant) -> rtc.Room | None:
     """Return the room that a participant is in: an attached one, or the one of a track of theirs; or None."""
     with _lock:

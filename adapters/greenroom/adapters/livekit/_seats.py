@@ -136,7 +136,11 @@ class Hall:
         except SessionError:
             pass  # it went with its room or its session
         finally:
-            self._taken.discard(track.key)
+            self.free(track)
+
+    def free(self, track: Track) -> None:
+        """Let the name of a track be taken again."""
+        self._taken.discard(track.key)
 
     def _lost(self, room: Room) -> None:
         with self._lock:
@@ -205,6 +209,14 @@ class Seat:
                 track.point(info, publication=number, credentials=credentials)
         except SessionError:
             return  # it has left already
+
+    def drop(self) -> None:
+        """Close the track without waiting. Any thread."""
+        with self._lock:
+            track, self._track = self._track, None
+        if track is not None:
+            track.drop()
+            self._hall.free(track)
 
     async def leave(self) -> None:
         """Close the track. Idempotent."""
