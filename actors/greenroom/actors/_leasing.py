@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from greenroom.actors.context import Context
 from greenroom.actors.errors import LeaseOver
-from greenroom.supervision import ActorRef, LeaseId, LeaseRefused
+from greenroom.supervision import ActorRef, Future, LeaseId, LeaseRefused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,3 +82,8 @@ class HungError(TimeoutError):
 def holder_name(ref: ActorRef[Any]) -> str:
     """Return what events call a holder."""
     return ref.path.partition("/rooms/")[2] or ref.name
+
+
+def hand_out(_: Future[Any], reply: Future[Any], granted: object) -> None:
+    """Answer with a lease, once something else has been answered, however."""
+    reply.try_set(granted)

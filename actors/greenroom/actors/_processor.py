@@ -25,6 +25,7 @@ from greenroom.actors._leasing import (
     Release,
     Transfer,
     Want,
+    hand_out,
     holder_name,
 )
 from greenroom.actors._recovering import Recovering
@@ -180,9 +181,9 @@ class ProcessorActor(Recovering):
 
     def _answer(self, granted: Granted, *, streaming: bool) -> None:
         """Hand a lease out; for frames, when the processor knows whose they are, or has failed to hear it."""
-        reply = self.defer_reply()
-        if streaming and self._telling is not None and not self._telling.done():
-            self.when(self._telling, lambda _: reply.try_set(granted))
+        reply, telling = self.defer_reply(), self._telling
+        if streaming and telling is not None and not telling.done():
+            self.when(telling, hand_out, reply, granted)
         else:
             reply.try_set(granted)
 
@@ -233,7 +234,7 @@ class ProcessorActor(Recovering):
         calls = self._planned()
         if calls:
             self._telling = self._worker.ask(Apply(calls=calls), block=False)
-            self._hurry(self._telling, self._spec.close_ns, self._applied)
+            self._hurry(self._telling, self._spec.close_ns, self._note_context)
 
     def _planned(self) -> tuple[Call, ...]:
         self._book.wanted = shown(self._rule.effective)
@@ -261,10 +262,7 @@ class ProcessorActor(Recovering):
         self._host.revoke(Reason.WARMING)
         self.fence_child(worker, reason)
 
-    def _applied(self, _: Future[Any], told: Context) -> None:
-        self._note_context(told)
-
-    def _note_context(self, told: Context) -> None:
+    def _note_context(self, _: object, told: Context) -> None:
         before = self._book.note_context(shown(told))
         if self._book.context:
             self._say(EventKind.CONTEXT_APPLIED, context=self._book.context)
@@ -303,7 +301,7 @@ class ProcessorActor(Recovering):
     def _begun(self, answer: Future[Any], told: Context) -> None:
         first = self._book.state is ProcessorState.BUILDING
         self._epoch, self._book.hung = answer.outcome(), False
-        self._note_context(told)
+        self._note_context(answer, told)
         if self._book.state is ProcessorState.CLOSING:
             return
         self._book.state = ProcessorState.READY

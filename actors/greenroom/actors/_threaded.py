@@ -37,13 +37,11 @@ class ThreadHost(EpochHost):
         if epoch.excluded:
             self._lose(epoch)
             return
-        lock = self.lock
-        free = lock.free
+        lock, ready, free = self.lock, self.ready, self.lock.free
         try:
             free.pop()
         except IndexError:
             lock.wait()
-        ready = self.ready
         lane = ready.popleft() if ready and self.epoch is epoch else None
         if lane is None or not (waiting := lane.waiting):
             self._seek(epoch, lane)

@@ -15,7 +15,7 @@ from typing import Final
 
 from rich.console import Console
 
-from greenroom import config, simulation
+from greenroom import config
 from greenroom.actors import Pace, Session, SessionEvent, SessionReport
 from greenroom.adapters.files import check_output_folder
 from greenroom.config import Deployment, Outcome, Recording, RunFailed
@@ -30,7 +30,7 @@ from greenroom.console._tables import EndReport
 from greenroom.console._version import version
 from greenroom.console._words import SECOND_NS
 from greenroom.console._writing import HTML_NAME, write_reports
-from greenroom.simulation import FaultPlan
+from greenroom.simulation import NO_FAULTS, FaultPlan, check_real, load_faults
 from greenroom.supervision import get_logger
 from greenroom.supervision.treeserver import TreeUnavailable, serve_tree
 
@@ -76,11 +76,7 @@ def run(file: str, options: RunOptions) -> bool:
         OSError: the output folder cannot be written; nothing half-written is left in it.
     """
     _logging.configure(level=options.log_level, as_json=options.log_json)
-    plan = (
-        simulation.check_real(simulation.load_faults(options.faults))
-        if options.faults
-        else simulation.NO_FAULTS
-    )
+    plan = check_real(load_faults(options.faults)) if options.faults else NO_FAULTS
     deployment = config.load(file)
     config.check(deployment)
     with _folder(options.out) as folder:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from greenroom.simulation._dice import Dice
-from greenroom.simulation._files import SUFFIXES, check_keys, find, table_of, tables, text_of
+from greenroom.simulation._files import SUFFIXES, check_keys, find, frozen, table_of, tables, text_of
 from greenroom.simulation.errors import BadFaultPlan, shown, unknown
 from greenroom.simulation.steps import ACTORS, KINDS, MILLISECONDS_MAX
 
@@ -316,7 +316,7 @@ def plan_of(data: Mapping[str, Any]) -> FaultPlan:
         for name in ("at", "kind"):
             if name not in table:
                 raise BadFaultPlan(f"{where}{name} is missing")
-        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items()}
+        values: dict[str, Any] = {name: frozen(v) for name, v in table.items()}
         try:
             faults.append(Fault(**values))
         except BadFaultPlan as error:

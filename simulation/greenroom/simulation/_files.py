@@ -126,7 +126,7 @@ def scenario_of(data: Mapping[str, Any], *, references: bool = True) -> Scenario
     for number, table in enumerate(tables(data, "processors", BadScenario), 1):
         builder.parts.append(_part(number, table))
     for number, table in enumerate(tables(data, "steps", BadScenario), 1):
-        values = {name: tuple(v) if isinstance(v, list) else v for name, v in table.items() if name != "do"}
+        values = {name: frozen(v) for name, v in table.items() if name != "do"}
         try:
             if "do" not in table:
                 raise BadScenario("has no 'do'")  # noqa: TRY301 - said with the step's number
@@ -163,7 +163,21 @@ def _part(number: int, table: Mapping[str, Any]) -> Part:
 
 
 def _kind(default: object) -> str:
-    return {bool: "true or false", int: "a whole number"}.get(type(default), "a text")
+    if isinstance(default, bool):
+        return "true or false"
+    return "a whole number" if isinstance(default, int) else "a text"
+
+
+def frozen(value: Any) -> Any:
+    """Return a file's value as records keep it: a list as a tuple."""
+    return tuple(cast("list[object]", value)) if isinstance(value, list) else value
+
+
+def plain(value: Any) -> Any:
+    """Return a record's value as files keep it: a tuple as a list, a member of an enumeration as its text."""
+    if isinstance(value, tuple):
+        return list(cast("tuple[object, ...]", value))
+    return str(value) if isinstance(value, StrEnum) else value
 
 
 def scenario_data(scenario: Scenario) -> dict[str, Any]:
@@ -183,9 +197,7 @@ def table_of(value: Any) -> dict[str, Any]:
     for field in fields(value):
         each = getattr(value, field.name)
         if each != field.default:
-            found[field.name] = (
-                str(each) if isinstance(each, StrEnum) else list(each) if isinstance(each, tuple) else each
-            )
+            found[field.name] = plain(each)
     return found
 
 
@@ -215,7 +227,11 @@ def to_toml(data: Mapping[str, Any]) -> str:
 
 
 def _is_tables(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    return (
+        isinstance(value, list)
+        and all(isinstance(each, dict) for each in cast("list[object]", value))
+        and bool(value)
+    )
 
 
 def _value(value: Any) -> str:

@@ -3,6 +3,8 @@
 The coroutines of a simulation take turns with its steps. asyncio's own loop asks the operating system before each turn
 whether anything has come in, which costs as much as a step; and it would really wait where a simulation jumps.
 """
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# What asyncio's own base class keeps in private is typed by nobody.
 
 import asyncio
 import heapq

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 from greenroom.actors import OnFault, Placement
 from greenroom.simulation.errors import BadScenario, unknown
@@ -138,7 +138,8 @@ def _problem_with(do: str, name: str, value: object) -> str:
     elif name == "wait":
         return "" if isinstance(value, bool) else f"wait must be true or false; it is {value!r}"
     elif name == "through":
-        good = isinstance(value, tuple) and all(isinstance(each, str) and each for each in value)
+        names = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (0,)
+        good = all(isinstance(each, str) and each for each in names)
         return "" if good else f"through must be a list of processors or leases; it is {value!r}"
     else:
         return _name_problem(name, value, empty=name == "token" and do != "refresh")
@@ -205,7 +206,11 @@ class Builder:
             raise AttributeError(do)
         if do not in KINDS:
             raise BadScenario(unknown("step", do, KINDS))
-        return lambda **values: self.add(do, values)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+        def add(**values: Any) -> "Builder":
+            return self.add(do, values)
+
+        return add
 
     def build(self) -> Scenario:
         """Return the scenario.

@@ -208,9 +208,12 @@ class Stage:
         if merged["placement"] is Placement.INLINE:
             self._inline.add(part.name)
         build = merged.pop("factory", self._under_test)
-        return ProcessorSpec(
-            name=part.name, factory=lambda **options: self._build(part.name, build, options), **merged
-        )
+        name = part.name
+
+        def factory(**options: Any) -> Witness:
+            return self._build(name, build, options)
+
+        return ProcessorSpec(name=name, factory=factory, **merged)
 
     def _build(self, part: str, build: Built | None, options: Mapping[str, Any]) -> Witness:
         fault = self.injector.visit(PROCESSOR, "build", part)

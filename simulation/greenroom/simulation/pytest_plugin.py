@@ -1,4 +1,6 @@
 """The pytest plugin: seeds and replays on the command line, and seeds that failed are tried first until they hold."""
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pytest's cache says nothing about what it keeps.
 
 from collections.abc import Generator
 from typing import Any, Final

@@ -5,7 +5,7 @@ lease is not there (it was refused, or is over) is passed over: so a scenario ca
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 MILLISECONDS_MAX: Final = 600_000
 TURNS_MAX: Final = 10_000
@@ -319,5 +319,5 @@ def values_of(step: Step) -> dict[str, Any]:
     for field in fields(step):
         value: Any = getattr(step, field.name)
         if value != field.default:
-            found[field.name] = list(value) if isinstance(value, tuple) else value
+            found[field.name] = list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
     return found
