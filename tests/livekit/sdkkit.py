@@ -235,7 +235,7 @@ class Scribe(rtc.FrameProcessor[rtc.AudioFrame]):
         self.told: list[tuple[Any, ...]] = [] if told is None else told
         self.raises = {} if raises is None else raises
         self.add = add
-        self.frames = 0
+        self.frames: int = 0
         self.levels: set[int] = set()
         self.closed = 0
         self.after_close: list[str] = []

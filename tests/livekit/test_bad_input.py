@@ -18,6 +18,7 @@ from greenroom.actors import (
 )
 from greenroom.adapters.livekit import (
     AlreadyAttached,
+    Attachment,
     AudioStream,
     ConnectFailed,
     NotAnOption,
@@ -26,11 +27,13 @@ from greenroom.adapters.livekit import (
     ProcessorOver,
     SdkUnsupported,
     WrongLoop,
+    _native,
     attach,
     connect,
     default_session,
     hosted,
 )
+from greenroom.adapters.livekit._lobby import default_of
 from greenroom.adapters.livekit._sdk import check_version
 
 JWT = "aaaa.bbbb.cccc"
@@ -73,6 +76,32 @@ def test_a_track_that_was_unsubscribed() -> None:
         sfu.unsubscribe("anna", "TR_1")
         with pytest.raises(NotInRoom):
             AudioStream(track)
+
+    play(story)
+
+
+def test_a_track_that_leaves_while_its_stream_is_being_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused, what was opened already is closed again, and the next stream is served."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        join = Attachment.join
+
+        def gone(*_: Any) -> None:
+            raise NotInRoom("the track has left its room")
+
+        monkeypatch.setattr(Attachment, "join", gone)
+        for _ in range(3):
+            with pytest.raises(NotInRoom):
+                AudioStream(track, processors=Scribe)
+        monkeypatch.setattr(Attachment, "join", join)
+        stream = AudioStream(track)
+        await anext(stream)
+        await until(lambda: len(_native._open) == 1)
+        await stream.aclose()
+        default = default_of(asyncio.get_running_loop())
+        await until(lambda: default._streams == 0)
 
     play(story)
 

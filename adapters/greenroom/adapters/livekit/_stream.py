@@ -370,13 +370,13 @@ def _line_of_participant(
 
 
 def _begin(line: Line, join: Any) -> None:
-    """Have a line told of its track, then opened; one that cannot be told is closed again."""
+    """Have a line opened, and told of its track; one that cannot be told is closed again."""
+    line.begin()
     try:
         join()
     except BaseException:
         line.cut()
         raise
-    line.begin()
 
 
 def _attachment(room: rtc.Room, session: Session | None, loop: asyncio.AbstractEventLoop) -> Attachment:
