@@ -7,7 +7,8 @@ from weakref import WeakSet
 
 import pytest
 
-from greenroom.supervision._system import ActorSystem, close_default_system
+from greenroom.supervision._default import close_default_system
+from greenroom.supervision._system import ActorSystem
 
 _systems: WeakSet[ActorSystem] = WeakSet()
 _init = ActorSystem.__init__

@@ -30,3 +30,17 @@ def simulated(request: pytest.FixtureRequest) -> Iterator[ActorSystem]:
     """A system for each of a dozen orders of events, in virtual time."""
     with ActorSystem(SimulatedRuntime(request.param)) as made:
         yield made
+
+
+@pytest.fixture(params=[0, "threads"])
+def either(request: pytest.FixtureRequest) -> Iterator[ActorSystem]:
+    """A system on real threads, and one in virtual time, where the order of events does not matter."""
+    with ActorSystem(None if request.param == "threads" else SimulatedRuntime(request.param)) as made:
+        yield made
+
+
+@pytest.fixture
+def virtual() -> Iterator[ActorSystem]:
+    """A system in virtual time, where the order of events does not matter."""
+    with ActorSystem(SimulatedRuntime(0)) as made:
+        yield made

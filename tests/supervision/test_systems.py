@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from greenroom.supervision._actor import Actor
+from greenroom.supervision._default import close_default_system, default_system
 from greenroom.supervision._future import Future
-from greenroom.supervision._system import ActorSystem, close_default_system, default_system
+from greenroom.supervision._system import ActorSystem
 from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorStarted
 from greenroom.supervision.probes import Probe, Recorder

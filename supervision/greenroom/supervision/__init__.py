@@ -16,8 +16,9 @@ from greenroom.supervision._admin import (
 )
 from greenroom.supervision._backoff import Backoff, BackoffState
 from greenroom.supervision._decisions import ChildStatus
+from greenroom.supervision._default import default_system
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import Hang, OwnTimer
+from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._ledger import (
     Demonitor,
@@ -33,8 +34,9 @@ from greenroom.supervision._liveness import Liveness, LivenessAction
 from greenroom.supervision._log import get_logger
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Restart, Shutdown
+from greenroom.supervision._superseded import Hang
 from greenroom.supervision._supervisor import Supervisor
-from greenroom.supervision._system import ActorSystem, default_system
+from greenroom.supervision._system import ActorSystem
 from greenroom.supervision._task_errors import BlockingOnLoop, LoopClosed
 from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.errors import (

@@ -1,38 +1,31 @@
 """Actors: Pykka's, sharing threads, with an acknowledged start, children, monitors and timers."""
 
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
-from greenroom.supervision import _checks
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._links import link, unlink
 from greenroom.supervision._liveness import Liveness
+from greenroom.supervision._making import START_NS, TaskFunction, spawned
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
-from greenroom.supervision._watched import WatchedCell
-from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.snapshot import ActorKind, ChildFacts
-from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
+from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
 
 if TYPE_CHECKING:
     from greenroom.supervision._system import ActorSystem
 
 A = TypeVar("A", bound="Actor")
 T = TypeVar("T")
-
-TaskFunction: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
-"""What is run as an asyncio task."""
 _PROXIED: Final = frozenset((ProxyCall, ProxyGetAttr, ProxySetAttr))
-START_NS: Final = 30_000_000_000
 
 
 class Actor(pykka.Actor):
@@ -68,7 +61,7 @@ class Actor(pykka.Actor):
         Raises:
             StartFailed: its constructor or ``on_start`` raised.
         """
-        from greenroom.supervision._system import default_system  # noqa: PLC0415 - the system knows actors
+        from greenroom.supervision._default import default_system  # noqa: PLC0415 - the system knows actors
 
         return default_system().start(cls, *args, **kwargs)
 
@@ -223,12 +216,11 @@ class Actor(pykka.Actor):
             kwargs: for its constructor.
 
         Raises:
+            BadSpec: one of these is wrong.
             ActorEnding: this actor is ending, and could not see a child through.
         """
-        mine = self._own()
-        cell = make_cell(
-            mine.system,
-            mine,
+        ref: ActorRef[A] = spawned(
+            self._own(),
             name,
             actor_class,
             args,
@@ -241,8 +233,6 @@ class Actor(pykka.Actor):
             liveness=liveness,
             record_messages=record_messages,
         )
-        mine.adopt(cell)
-        ref: ActorRef[A] = cell.ref
         return ref
 
     def respawn(self, child: ActorRef[Any]) -> None:
@@ -345,52 +335,3 @@ class Actor(pykka.Actor):
 
     def __str__(self) -> str:
         return f"{type(self).__name__} ({self.path})"
-
-
-def make_cell(
-    system: Any,
-    parent: Cell | None,
-    name: str,
-    actor_class: Any,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    *,
-    dispatcher: Dispatcher | None,
-    mailbox: MailboxSpec = DEFAULT_MAILBOX,
-    shutdown_ns: int | None = SHUTDOWN_NS,
-    start_ns: int | None = START_NS,
-    register: str | None = None,
-    liveness: Liveness | None = None,
-    record_messages: bool = False,
-) -> Cell:
-    """Make a cell for an actor class or a coroutine function, with its ref; nothing runs yet."""
-    if register is not None:
-        _checks.text("register", register, most=LONGEST_ID)
-    if not isinstance(actor_class, type):
-        from greenroom.supervision._program import program_of  # noqa: PLC0415 - it knows actors
-
-        actor_class, args, kwargs = program_of(actor_class, args, kwargs)
-    made: type[Actor] = actor_class
-    make: Callable[..., Cell] = made._cell_class
-    if liveness is not None:
-        _checks.instance("liveness", liveness, Liveness)
-        if make is not Cell:
-            raise BadSpec("liveness", liveness, "left out: an asyncio task's steps are the event loop's")
-    record_messages = _checks.boolean("record_messages", record_messages) or system.record_messages
-    if make is Cell and (liveness is not None or record_messages):
-        make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
-    cell = make(
-        system,
-        parent,
-        name,
-        made,
-        args,
-        kwargs,
-        dispatcher=made.dispatcher if dispatcher is None else dispatcher,
-        mailbox=mailbox,
-        shutdown_ns=shutdown_ns,
-        start_ns=start_ns,
-        register=register,
-    )
-    cell.ref = ActorRef(cell)
-    return cell

@@ -134,3 +134,10 @@ class ChildCounts:
     active: int
     supervisors: int
     workers: int
+
+
+def checked_id(child: object) -> str:
+    """Return a child's id, or refuse with `BadSpec` what is none: a supervisor does not crash over what it is asked."""
+    if not isinstance(child, str):
+        raise BadSpec("child", child, "the id of a child, a text")
+    return child

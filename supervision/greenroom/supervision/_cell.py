@@ -9,13 +9,15 @@ from pykka.messages import (
     _ActorStop,  # pyright: ignore[reportPrivateUsage]
 )
 
+from greenroom.supervision import _checks
 from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import Incarnation, OwnTimer, SupersededError
+from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._leftover import keep_for_retry, report_poison
 from greenroom.supervision._mailbox import Ask, is_stop
 from greenroom.supervision._place import NEW, RUNNING, STARTING
 from greenroom.supervision._restart import Normal
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorStopped
 from greenroom.supervision.events import ActorStarted
@@ -186,13 +188,18 @@ class Cell(Ending):
 
     def _is_declared(self, error: BaseException, message: Any, life: Incarnation) -> bool:
         """Whether the message, or the method that was called, lists the error as an answer."""
-        declared: Any = message
-        if isinstance(message, ProxyCall):
-            declared = life.actor
-            for name in message.attr_path:
-                declared = getattr(declared, name, None)
-        errors = getattr(declared, "errors", ())
-        return isinstance(errors, tuple) and isinstance(error, Exception) and isinstance(error, errors)
+        try:
+            declared: Any = message
+            if isinstance(message, ProxyCall):
+                declared = life.actor
+                for name in message.attr_path:
+                    declared = getattr(declared, name, None)
+            errors = getattr(declared, "errors", ())
+            return isinstance(errors, tuple) and isinstance(error, Exception) and isinstance(error, errors)
+        except SupersededError:
+            raise
+        except BaseException:  # noqa: BLE001 - who cannot say what it declares declares nothing
+            return False
 
     def dead_letter(self, item: Any, why: str) -> None:
         """Answer an ask that nobody will handle; count and report any other message."""
@@ -297,7 +304,13 @@ class Cell(Ending):
     def after(
         self, life: Incarnation, delay_ns: int, function: Callable[..., object], args: tuple[Any, ...]
     ) -> OwnTimer:
-        """Call ``function(*args)`` in this incarnation after ``delay_ns``, if it lives then."""
+        """Call ``function(*args)`` in this incarnation after ``delay_ns``, if it lives then.
+
+        Raises:
+            BadSpec: ``delay_ns`` is no integer.
+        """
+        if type(delay_ns) is not int:
+            _checks.instance("delay_ns", delay_ns, int)
         if life.timers is None:
             life.timers = {}
         timer = OwnTimer(self, life, function, args)

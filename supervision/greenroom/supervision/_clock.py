@@ -60,7 +60,7 @@ class Clock:
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Handle:
         handle = Handle(self, callback)
-        due_ns = time.monotonic_ns() + delay_ns
+        due_ns = time.monotonic_ns() + min(int(delay_ns), _NEVER_NS)  # a NaN would be in nobody's order
         self._new.append((due_ns, next(self._serial), handle))
         if due_ns < self._until_ns:
             with self._condition:

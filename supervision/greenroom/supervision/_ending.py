@@ -16,7 +16,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from greenroom.supervision._incarnation import UNTIMED, Incarnation, SupersededError
+from greenroom.supervision._incarnation import UNTIMED, Incarnation
 from greenroom.supervision._leftover import report_poison
 from greenroom.supervision._links import tell_links
 from greenroom.supervision._mailbox import is_stop
@@ -39,6 +39,7 @@ from greenroom.supervision._restart import (
     Shutdown,
     is_abnormal,
 )
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
 from greenroom.supervision.runtime import Dispatcher
@@ -154,12 +155,13 @@ class Ending(Place):
                 self.given_up[thread] = (now, now.actor)
                 self.system.hung[thread] = (self.path, now.number)
             # A second fence finds no thread inside, because the first has taken it: it may still be there.
-            idle = None if thread or again or now.cleaned else now.actor
+            if not (thread or again or now.cleaned):
+                now.to_release = now.actor
             asking = now.asking
             if asking is not None and is_stop(asking):
                 now.note_stop(asking)
             now.asking, asking = None, now.asking
-            self.control_lane().appendleft((Ending._fenced, now, (reason, idle)))
+            self.control_lane().appendleft((Ending._fenced, now, reason))
         if thread:
             self.system.runtime.abandon(thread)
             self.executor.submit(self)  # in the place of the thread that was given up
@@ -183,8 +185,7 @@ class Ending(Place):
         if life is self.life:
             self.begin_end(cause, life, epoch)
 
-    def _fenced(self, life: Incarnation, detail: tuple[str, Any], epoch: int) -> None:
-        reason, idle = detail
+    def _fenced(self, life: Incarnation, reason: str, epoch: int) -> None:
         if life is not self.life or self.state in (DOWN, ENDED):
             return
         self.note(FlightKind.FENCED, reason, life.number)
@@ -198,7 +199,8 @@ class Ending(Place):
         self._enter_end(life, epoch, FailedToStart(failure) if never_ran else Fenced(reason))
         life.cleaned = True
         life.fail_deferred(failure)
-        self._release(idle)
+        actor, life.to_release = life.to_release, None
+        self._release(life, actor)
         if again:
             for child in list(self.children or ()):
                 child.fence("its parent was given up")
@@ -209,11 +211,13 @@ class Ending(Place):
         life, actor = (self.given_up or {}).pop(thread, (None, None))
         self.system.hung.pop(thread, None)
         if life is not None:
-            self._release(actor or life.actor)
+            self._release(life, actor or life.to_release or life.actor)
 
-    def _release(self, actor: Any) -> None:
-        if actor is None:
-            return
+    def _release(self, life: Incarnation, actor: Any) -> None:
+        with self.lock:
+            if actor is None or life.released:
+                return
+            life.released = True
         try:
             actor.on_given_up()
         except SupersededError:
@@ -338,7 +342,7 @@ class Ending(Place):
         if life.deferred is not None:
             life.fail_deferred(self._answer_at_end(cause, life))
         for watch in watches:
-            watch.callback(life.number, cause)
+            watch.tell(life.number, cause)
         if life.links is not None:
             tell_links(self, life, cause)
         if self.system.observers:

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Generator
+from math import inf
 from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
 from greenroom.supervision._cycles import Waiting
-from greenroom.supervision._log import get_logger, outline
+from greenroom.supervision._log import log_bug
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._task_errors import BlockingOnLoop
 from greenroom.supervision._threads import current, current_task, new_lock, wait_on_thread
 from greenroom.supervision.errors import AskTimeout, BlockingInHandler
@@ -128,13 +130,10 @@ class Future(pykka.Future[T], Generic[T]):
                 return
             try:
                 callback(self)
-            except Exception as error:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
-                get_logger().error(
-                    "future.callback_failed",
-                    asked=self.asked,
-                    error=type(error).__name__,
-                    frames=outline(error),
-                )
+            except SupersededError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
+                log_bug("future.callback_failed", error, asked=self.asked)
 
     def outcome(self) -> T:
         """Return the answer, or raise its error; it must be complete."""
@@ -181,6 +180,8 @@ class Future(pykka.Future[T], Generic[T]):
         if task is not None and task.is_on_loop():
             what = "get() of an answer that is not there yet"
             raise BlockingOnLoop(task.path, what, "await it: ref.ask(..., block=False)")
+        if timeout == inf:
+            timeout = None
         timeout_ns = None if timeout is None else int(timeout * 1e9)
         if self._runtime is None:
             arrived = wait_on_thread(self, timeout)

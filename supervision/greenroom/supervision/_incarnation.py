@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pykka
 
 from greenroom.supervision._future import Future
+from greenroom.supervision._log import log_bug
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._restart import Cause
+from greenroom.supervision._superseded import SupersededError
 
 if TYPE_CHECKING:
     from greenroom.supervision._cell import Cell
     from greenroom.supervision._place import Place
-
-
-class SupersededError(BaseException):
-    """Unwinds a thread whose cell was fenced while it was in foreign code. Never seen outside the machine."""
 
 
 class _Untimed:
@@ -43,14 +41,6 @@ class Retry:
         self.error = error
 
 
-class Hang(SupersededError):  # noqa: N818 - it is no error: it is how a step that never comes back leaves the stack
-    """Unwinds a step of a simulation that never comes back.
-
-    Who catches whatever foreign code raises lets this pass, and gives nothing back on its way: no lock, no turn, no
-    place in a round. On real threads it never occurs.
-    """
-
-
 class Incarnation:
     """One incarnation of one cell."""
 
@@ -65,12 +55,14 @@ class Incarnation:
         "links",
         "monitors",
         "number",
+        "released",
         "retrying",
         "start_timer",
         "started_ns",
         "stop_timer",
         "stops",
         "timers",
+        "to_release",
         "to_stop",
     )
 
@@ -86,6 +78,10 @@ class Incarnation:
         """Whether the actor's ``on_stop`` is not to be run (any more)."""
         self.ignored = False
         self.fenced = False
+        self.to_release: Any = None
+        """The object whose ``on_given_up`` is due, because no thread was in its code when it was given up."""
+        self.released = False
+        """Whether that was run, by whomever: it may be given up again meanwhile."""
         self.retrying: Retry | None = None
         """The message that it is trying for the second time; changed by who runs it, or has given it up."""
         # Dictionaries as sets, because their order does not depend on addresses: a simulation can be repeated.
@@ -152,11 +148,20 @@ class Incarnation:
 class Watch:
     """Somebody wants to be told once when a cell, or one incarnation of it, is over."""
 
-    __slots__ = ("callback", "incarnation")
+    __slots__ = ("_callback", "incarnation")
 
     def __init__(self, callback: Callable[[int, Cause], object], incarnation: int | None) -> None:
-        self.callback = callback
+        self._callback = callback
         self.incarnation = incarnation
+
+    def tell(self, which: int, cause: Cause) -> None:
+        """Say so. A callback that raises is logged and harms nobody: neither the dead one nor who else watches."""
+        try:
+            self._callback(which, cause)
+        except SupersededError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - who watches is a guest
+            log_bug("watch.callback_failed", error)
 
 
 class OwnTimer:

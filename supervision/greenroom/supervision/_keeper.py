@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from logging import ERROR
 from typing import Any, TypeAlias, assert_never
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
-from greenroom.supervision._admin import StartedChild
+from greenroom.supervision._admin import StartedChild, checked_id
 from greenroom.supervision._decisions import (
     CancelStart,
     ChildStatus,
@@ -23,7 +24,8 @@ from greenroom.supervision._decisions import (
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
-from greenroom.supervision._log import get_logger
+from greenroom.supervision._log import say
+from greenroom.supervision._making import spawned
 from greenroom.supervision._program import program_of_spec
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._respec import budget_ns, check_update, respec, startable
@@ -104,9 +106,10 @@ class Keeper:
 
         Raises:
             ChildNotFound: the ref is of somebody else's child.
+            BadSpec: it is neither.
         """
         if not isinstance(child, ActorRef):
-            return child
+            return checked_id(child)
         if self.ref_of(child.name) != child:
             raise ChildNotFound(child.path, known=[each.id for each in self.family])
         return child.name
@@ -153,7 +156,7 @@ class Keeper:
 
     def restart_for(self, child: str, opener: Opener) -> Future[Any]:
         """Start a stopped child again, and answer when it has started."""
-        return self._answer_when_started(child, self.family.restart(child), opener)
+        return self._answer_when_started(child, self.family.restart(checked_id(child)), opener)
 
     def _answer_when_started(self, child: str, decisions: Decisions, opener: Opener) -> Future[Any]:
         reply = opener()
@@ -171,6 +174,7 @@ class Keeper:
         reply = opener()
         if known.status is ChildStatus.STOPPED:
             self._perform(decisions)
+            self._let_rest(known.id)
             return _answered(reply)
         kept = self._kept[known.id]
         kept.stopping = (*kept.stopping, reply)
@@ -179,14 +183,15 @@ class Keeper:
 
     def delete(self, child: str) -> None:
         """Forget a stopped child."""
-        self._perform(self.family.delete(child))
+        self._perform(self.family.delete(checked_id(child)))
 
-    def update(self, flags: SupervisorFlags | None, specs: tuple[ChildSpec, ...] | None) -> None:
+    def update(self, flags: SupervisorFlags | None, specs: Iterable[ChildSpec] | None) -> None:
         """Go on with other flags and specs."""
         if flags is not None:
             _checks.instance("flags", flags, SupervisorFlags)
-        self._check_update(flags or self.family.flags, specs)
-        self.family.update(flags, specs)
+        checked = None if specs is None else check_children(flags or self.family.flags, specs)
+        self._check_update(flags or self.family.flags, checked)
+        self.family.update(flags, checked)
         for known in self.family:
             ref = self.ref_of(known.id)
             if ref is not None:
@@ -197,7 +202,7 @@ class Keeper:
     def _check_update(self, flags: SupervisorFlags, specs: tuple[ChildSpec, ...] | None) -> None:
         if specs is None:
             return
-        template, checked = self.family.template, startable(check_children(flags, specs))
+        template, checked = self.family.template, startable(specs)
         if template is not None and flags.strategy.is_template:
             checked = tuple(template.changed(child.spec, checked[0]) for child in self.family)
         for spec in checked:
@@ -236,6 +241,7 @@ class Keeper:
                 self._perform(self.family.ignored(name))
                 kept.has_started(StartedChild(ref=None))
                 kept.is_over()
+                self._let_rest(name)
             case ChildFailed():
                 self._on_failed(kept, signal, booted=booted)
             case ChildEnded():
@@ -248,6 +254,12 @@ class Keeper:
             self._boot_next()
         return True
 
+    def _let_rest(self, name: str) -> None:
+        """Tell a child that stays stopped so: whoever has asked it to stop is answered."""
+        known, ref = self.family.known(name), self.ref_of(name)
+        if known is not None and known.status is ChildStatus.STOPPED and ref and self.family.is_settled:
+            ref._cell.rest()
+
     def _on_failed(self, kept: _Kept, signal: ChildFailed, *, booted: bool) -> None:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not ChildStatus.STOPPING:
@@ -259,6 +271,7 @@ class Keeper:
         for reply in starters:
             reply.try_fail(failed)
         kept.is_over()
+        self._let_rest(name)
         if booted:
             raise failed
 
@@ -272,6 +285,7 @@ class Keeper:
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
         if kept.stopping:
             kept.is_over()
+        self._let_rest(name)
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
         if not self._system.observers:
@@ -322,10 +336,12 @@ class Keeper:
             return
         spec = known.spec
         actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
-        ref: ActorRef[Any] = self._actor.spawn(
+        ref = spawned(
+            self._actor._own(),
+            spec.id,
             actor_class,
-            *args,
-            name=spec.id,
+            args,
+            kwargs,
             dispatcher=spec.dispatcher,
             mailbox=spec.mailbox,
             shutdown_ns=budget_ns(spec),
@@ -333,7 +349,6 @@ class Keeper:
             register=spec.register,
             liveness=spec.liveness,
             record_messages=spec.record_messages,
-            **kwargs,
         )
         self._kept[child] = _Kept(ref)
         self._rearrange()
@@ -363,7 +378,8 @@ class Keeper:
         self._emit(
             IntensityExceeded(path=path, child=child, intensity=flags.intensity, period_ns=flags.period_ns)
         )
-        get_logger().error(
+        say(
+            ERROR,
             "supervisor.gave_up",
             supervisor=path,
             child=child,

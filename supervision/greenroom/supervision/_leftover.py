@@ -11,8 +11,9 @@ Laws:
 
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.supervision._incarnation import Incarnation, Retry, SupersededError
+from greenroom.supervision._incarnation import Incarnation, Retry
 from greenroom.supervision._mailbox import Ask, is_stop
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision.errors import ActorCrashed
 from greenroom.supervision.events import PoisonMessage
 from greenroom.supervision.spec import OnRestart

@@ -14,9 +14,10 @@ Laws:
 
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._place import DOWN, ENDED, RUNNING, STARTING
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Normal, Shutdown, is_abnormal
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision.errors import ActorEnding, LinkEnded
 from greenroom.supervision.signals import Exit
 

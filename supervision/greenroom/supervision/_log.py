@@ -53,10 +53,15 @@ def get_logger(**context: object) -> Any:
     return logger.bind(**context) if context else logger
 
 
-def log_bug(event: str, error: BaseException) -> None:
-    """Log what should not have happened; the host's log handlers may fail themselves."""
+def say(level: int, event: str, **facts: object) -> None:
+    """Log from within the machine: the host's log handlers are guests, and harm nobody if they fail."""
     with suppress(Exception):
-        get_logger().error(event, error=type(error).__name__, frames=outline(error))
+        get_logger().log(level, event, **facts)
+
+
+def log_bug(event: str, error: BaseException, **facts: object) -> None:
+    """Log what should not have happened, by types and places."""
+    say(logging.ERROR, event, **facts, error=type(error).__name__, frames=outline(error))
 
 
 def outline(error: BaseException | None) -> str:

@@ -21,7 +21,7 @@ from typing import Any, Final
 from greenroom.supervision._flight import Record
 from greenroom.supervision._incarnation import Incarnation, Retry, Watch
 from greenroom.supervision._leftover import bury_retry, sweep
-from greenroom.supervision._mailbox import Mailbox
+from greenroom.supervision._mailbox import Mailbox, is_stop
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision.errors import ActorEnding, ChildRunning
 from greenroom.supervision.runtime import Dispatcher
@@ -61,6 +61,7 @@ class Place(Mailbox):
         "record",
         "ref",
         "register",
+        "resting",
         "retry",
         "shutdown_ns",
         "start_ns",
@@ -104,13 +105,19 @@ class Place(Mailbox):
         self.children: dict[Any, None] | None = None
         self.watches: dict[int, Watch] | None = None
         self.together = False
+        self.resting = False
+        """Whether its parent has said that it stays down until somebody asks for its start."""
         self.dead_letters = 0
         self.record: Record | None = None
 
     @property
     def path(self) -> str:
-        """Its name and those above it: ``session/rooms/room:lobby``."""
-        return self.name if self.parent is None else f"{self.parent.path}/{self.name}"
+        """Its name and those above it: ``session/rooms/room:lobby``. However deep it is."""
+        place, names = self.parent, [self.name]
+        while place is not None:
+            names.append(place.name)
+            place = place.parent
+        return "/".join(reversed(names))
 
     @property
     def may_block(self) -> bool:
@@ -157,6 +164,7 @@ class Place(Mailbox):
                 return
             if self.state != DOWN:
                 raise ChildRunning(self.name)
+            self.resting = False
             self.incarnation += 1
             if self.incarnation > 1:
                 self.note(_RESTARTING)
@@ -207,6 +215,25 @@ class Place(Mailbox):
         if self.state == ENDED:
             self.state = DOWN
 
+    def rest(self) -> None:
+        """Hear from the parent that this stays down until somebody asks for its start. Who asked it to stop has that."""
+        self.resting = True
+        self.answer_waiting_stops()
+
+    def answer_waiting_stops(self) -> None:
+        """Answer requests to stop that wait while nothing is going to be started, and so nothing to be stopped."""
+        with self.lock:
+            lane = self.user
+            if not lane or not self.resting or self.state != DOWN or self.terminated:
+                return
+            waiting = [lane.popleft() for _ in range(len(lane))]
+            lane.extendleft(item for item in reversed(waiting) if not is_stop(item))
+            if self.waiting:
+                self.release_waiting(everybody=True)
+        for item in waiting:
+            if is_stop(item):
+                self.dead_letter(item, "")
+
     def adopt(self, child: "Place") -> None:
         """Take ``child`` in and start it.
 
@@ -250,7 +277,7 @@ class Place(Mailbox):
                 return
             which = self.incarnation if incarnation is None else incarnation
             cause = self.life.cause if which == self.incarnation else None
-        callback(which, cause or Shutdown("it was over before it was watched"))
+        Watch(callback, incarnation).tell(which, cause or Shutdown("it was over before it was watched"))
 
     def _is_over(self, incarnation: int | None) -> bool:
         if self.terminated:
@@ -291,7 +318,7 @@ class Place(Mailbox):
         self.bury()
         self.system.remember(self)
         for watch in (watches or {}).values():
-            watch.callback(self.incarnation, life.cause or Shutdown())
+            watch.tell(self.incarnation, life.cause or Shutdown())
         answer_stops(life)
         self.executor.close()
 

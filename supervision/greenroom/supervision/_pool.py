@@ -4,9 +4,10 @@ import itertools
 import queue
 import threading  # noqa: TID251 - of the modules that own real threads
 from collections.abc import Callable
+from logging import INFO
 from typing import Any, Final, Protocol, cast
 
-from greenroom.supervision._log import get_logger, log_bug
+from greenroom.supervision._log import log_bug, say
 from greenroom.supervision.runtime import Task
 
 
@@ -93,7 +94,7 @@ class Pool:
             replaced = me in self._replaced
             self._replaced.discard(me)
         if replaced:
-            get_logger().info("runtime.zombie_returned", left=len(self._runtime.zombies))
+            say(INFO, "runtime.zombie_returned", left=len(self._runtime.zombies))
         return replaced
 
     def abandon(self, ident: int) -> bool:

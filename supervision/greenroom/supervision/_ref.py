@@ -199,6 +199,8 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             try:
                 if not cell.put(Ask(_ActorStop(), asked)):
                     done.try_set(False)
+                if cell.resting:
+                    cell.answer_waiting_stops()
             except SupervisionError as error:
                 done.try_fail(error)
             return done.get(timeout=timeout) if block else done

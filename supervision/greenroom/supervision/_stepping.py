@@ -13,9 +13,9 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from greenroom.supervision._blocking import in_step, place, watchdog
-from greenroom.supervision._incarnation import Hang
 from greenroom.supervision._simulated_parts import Pinned
 from greenroom.supervision._steps import Handle, Ready, TraceLine, described, note_visit
+from greenroom.supervision._superseded import Hang
 from greenroom.supervision._threads import Stack, current, thread_id, where_is
 from greenroom.supervision.errors import BlockingInHandler, Restless
 from greenroom.supervision.faults import FaultInjector

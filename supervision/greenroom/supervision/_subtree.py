@@ -1,10 +1,11 @@
 """How a supervisor finds the budgets above it, and how the one whose budget is exceeded hears of that."""
 
 from collections.abc import Iterator
+from logging import ERROR
 from typing import Any
 
 from greenroom.supervision._family import Family
-from greenroom.supervision._log import get_logger
+from greenroom.supervision._log import say
 from greenroom.supervision._restart import Shutdown
 from greenroom.supervision._sharing import Refusal, SharedBudget, spend
 from greenroom.supervision.errors import ActorStopped, StartFailed
@@ -41,7 +42,7 @@ def tell_exceeded(cell: Any, child: str, owner: str, *, first: bool) -> None:
         if first and budget.owner == owner:
             path, spec = f"{cell.path}/{child}", budget.spec
             facts = {"child": path, "intensity": spec.intensity, "period_ns": spec.period_ns}
-            get_logger().error("supervisor.budget_exceeded", supervisor=owner, **facts)
+            say(ERROR, "supervisor.budget_exceeded", supervisor=owner, **facts)
             cell.system.emit(
                 BudgetExceeded(path=owner, child=path, intensity=spec.intensity, period_ns=spec.period_ns)
             )

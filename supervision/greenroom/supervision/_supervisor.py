@@ -122,7 +122,7 @@ class Supervisor(Actor):
         Raises:
             BadSpec: nothing has changed.
         """
-        self._keeper.update(flags, None if children is None else tuple(children))
+        self._keeper.update(flags, children)
 
     def children(self) -> tuple[ChildInfo, ...]:
         """Return all children, in start order."""

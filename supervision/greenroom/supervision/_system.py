@@ -7,20 +7,23 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
 
 from greenroom.supervision import _checks
-from greenroom.supervision._actor import START_NS, Actor, TaskFunction, make_cell
+from greenroom.supervision._actor import Actor
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._future import Future
 from greenroom.supervision._liveness import Liveness
-from greenroom.supervision._log import get_logger, outline
+from greenroom.supervision._log import get_logger, log_bug, outline
 from greenroom.supervision._loop_choice import ClosedByAwait, LoopChoice
+from greenroom.supervision._making import START_NS, TaskFunction, make_cell
 from greenroom.supervision._names import Names, checked_holder, checked_name
+from greenroom.supervision._once import Once
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._repeats import Repeats
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision._snapshot import take
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new_recursive_lock
 from greenroom.supervision.errors import (
     ActorStopped,
@@ -83,6 +86,7 @@ class ActorSystem(ClosedByAwait):
         self.budgets = new_lock()
         """Held for a moment by who counts a restart in budgets that a subtree shares."""
         self._closed = False
+        self._closing = Once()
         self._attached: dict[Callable[[], None], None] = {}
         self._crashes: Repeats[tuple[str, str]] = Repeats()
 
@@ -118,7 +122,12 @@ class ActorSystem(ClosedByAwait):
         register: str | None = None,
         liveness: Liveness | None = None,
     ) -> tuple[ActorRef[A], Future[Any]]:
-        """Start an actor without a supervisor; the future is completed once it has started or failed to."""
+        """Start an actor without a supervisor; the future is completed once it has started or failed to.
+
+        Raises:
+            BadSpec: one of these is wrong.
+            RuntimeClosed: this system was closed.
+        """
         cell = make_cell(
             self,
             None,
@@ -214,13 +223,10 @@ class ActorSystem(ClosedByAwait):
         for observer in self.observers:
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001 - an observer is a guest
-                get_logger().error(
-                    "observer.failed",
-                    event_kind=type(event).__name__,
-                    error=type(error).__name__,
-                    frames=outline(error),
-                )
+            except SupersededError:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an observer is a guest
+                log_bug("observer.failed", error, event_kind=type(event).__name__)
 
     def dead_letter(self, cell: Cell, item: Any, why: str) -> None:
         """Count a message that nobody will handle."""
@@ -266,8 +272,8 @@ class ActorSystem(ClosedByAwait):
             count = self._crashes.count((cell.path, kind), self.runtime.now_ns())
         if not count:
             return
-        log = get_logger(actor=cell.path, incarnation=cell.incarnation)
         with suppress(Exception):  # the host's log handlers are guests as well
+            log = get_logger(actor=cell.path, incarnation=cell.incarnation)
             log.warning("actor.crashed", error=kind, count=count)
             log.debug("actor.crash_frames", error=kind, frames=outline(error))
 
@@ -278,10 +284,12 @@ class ActorSystem(ClosedByAwait):
             AskTimeout: some are still there after ``timeout_ns``.
         """
         # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
+        now_ns = self.runtime.now_ns
+        until_ns = None if timeout_ns is None else now_ns() + timeout_ns
         while left := self.roots():
             for cell in reversed(left):
                 if cell in self._roots:
-                    self._stop_root(cell, None if timeout_ns is None else timeout_ns / 1e9)
+                    self._stop_root(cell, None if until_ns is None else max(0, until_ns - now_ns()) / 1e9)
         return True
 
     def _stop_root(self, cell: Cell, timeout_s: float | None) -> None:
@@ -315,7 +323,10 @@ class ActorSystem(ClosedByAwait):
         return lambda: self._attached.pop(closer, None) and None
 
     def close(self, timeout_ns: int | None = None) -> None:
-        """Stop all roots and end the threads. Idempotent.
+        """Stop all roots and end the threads. Idempotent; any number of threads may: each returns when it is done.
+
+        One that is interrupted (Ctrl-C) can be called again, and goes on. Called by itself, through an observer or a
+        closer that it calls, it returns at once.
 
         Args:
             timeout_ns: what is still there after that is fenced; None waits as long as the budgets are.
@@ -329,9 +340,10 @@ class ActorSystem(ClosedByAwait):
             raise BlockingInHandler(here.path, "close() of its own system")
         self.loops.refuse_here("close() of its system", "say `async with`, or `await system.aclose()`")
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
+        self._closing.once(partial(self._close, timeout_ns), timeout_ns, self._give_up)
+
+    def _close(self, timeout_ns: int | None) -> None:
         try:
             self.stop(timeout_ns)
         except AskTimeout:
@@ -339,10 +351,18 @@ class ActorSystem(ClosedByAwait):
         for (path, kind), count in self._crashes.left().items():
             with suppress(Exception):
                 get_logger(actor=path).warning("actor.crashed", error=kind, count=count)
-        for closer in self._attached.copy():
-            closer()
+        failed: list[Exception] = []
+        while self._attached:
+            closer = next(iter(self._attached))
+            self._attached.pop(closer, None)
+            try:
+                closer()
+            except Exception as error:  # noqa: BLE001 - the others, and the threads, are to be closed all the same
+                failed.append(error)
         if self._owns_runtime:
             self.runtime.close()
+        if failed:
+            raise failed[0]
 
     def _give_up(self) -> None:
         """Fence all that is left, the deepest first, and wait for what the machine then does by itself."""
@@ -365,24 +385,3 @@ class ActorSystem(ClosedByAwait):
 
 def _note(gone: Future[None], _incarnation: int, _cause: Cause) -> None:
     gone.try_set(None)
-
-
-_default: list[ActorSystem] = []
-_default_lock: Final = new_lock()
-
-
-def default_system() -> ActorSystem:
-    """Return the system that `Actor.start` uses; made when first needed."""
-    with _default_lock:
-        if not _default:
-            _default.append(ActorSystem())
-        return _default[0]
-
-
-def close_default_system() -> None:
-    """Close the system that `Actor.start` uses, if there is one; the next start makes a new one."""
-    with _default_lock:
-        systems = _default.copy()
-        _default.clear()
-    for system in systems:
-        system.close()

@@ -12,15 +12,15 @@ Laws:
 """
 
 import asyncio
-from collections import deque
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from greenroom.supervision._cell import Cell
-from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._mailbox import Ask, is_stop
 from greenroom.supervision._place import DOWN, ENDED, RUNNING, STARTING, STOPPING
 from greenroom.supervision._restart import Crashed, FailedToStart, Normal, Shutdown
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._task_errors import LoopClosed
 from greenroom.supervision.errors import ActorEnding
 from greenroom.supervision.signals import IGNORE
@@ -150,17 +150,20 @@ class TaskCell(Cell):
 
     def hear_stop(self, life: Incarnation, item: Any, epoch: int) -> None:
         """Somebody has asked for an end after the letters that were there."""
-        if life is not self.life or self.state in (DOWN, ENDED):
-            self.dead_letter(item, "")
-            return
         with self.lock:
-            if self.state < RUNNING:  # it comes back as soon as the task has started
-                self.user = self.user or deque()
-                self.user.appendleft(item)
+            life = self.life
+            if self.terminated:
+                self.dead_letter(item, "")
                 return
-            if type(item) is Ask:
+            waits = self.state != RUNNING
+            if waits:  # it comes back as soon as a task has started
+                self._open().appendleft(item)
+            elif type(item) is Ask:
                 life.note_stop(item)
-        self.begin_end(Normal(), life, epoch)
+        if waits:
+            self.answer_waiting_stops()
+        else:
+            self.begin_end(Normal(), life, epoch)
 
     def hear_over(self, life: Incarnation, outcome: Outcome, epoch: int) -> None:
         """The task is over; if nobody has asked for that, its incarnation ends by it."""

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
+from greenroom.supervision import _checks
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._pool import Pool, Shared, run_now
 from greenroom.supervision.errors import RuntimeClosed
@@ -26,6 +27,8 @@ POOL_THREADS: Final = 2
 """Threads for actors that never block; more would only fight over the interpreter's lock."""
 BLOCKING_THREADS: Final = 4
 """Threads for foreign code that may block for a while."""
+MOST_THREADS: Final = 1_000
+"""More of a kind would never be meant."""
 JOIN_S: Final = 2.0
 """How long `ThreadRuntime.close` waits for its threads; one that is stuck in foreign code is left behind."""
 THREAD_THROUGHPUT: Final = 64
@@ -107,6 +110,9 @@ class ThreadRuntime:
         pool_threads: threads shared by actors that never block.
         blocking_threads: threads shared by actors whose code may block for a while.
         seed: for the dice (back-off jitter); None takes it from the operating system.
+
+    Raises:
+        BadSpec: there would be no thread of a kind, or more than `MOST_THREADS`.
     """
 
     throughput: Final = THREAD_THROUGHPUT
@@ -122,11 +128,14 @@ class ThreadRuntime:
         blocking_threads: int = BLOCKING_THREADS,
         seed: int | None = None,
     ) -> None:
+        _checks.integer("pool_threads", pool_threads, least=1, most=MOST_THREADS)
+        _checks.integer("blocking_threads", blocking_threads, least=1, most=MOST_THREADS)
         self.zombies: dict[int, Any] = {}
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = Clock()
-        self._lock = new_lock()
+        # Re-entrant, because a finalizer may start a pinned actor while this thread holds it.
+        self._lock = new_recursive_lock()
         self._pinned: dict[Pool, None] = {}
         self._pools = {
             Dispatcher.POOL: Pool("pool", pool_threads, self),

@@ -14,10 +14,11 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from greenroom.supervision._incarnation import Incarnation, SupersededError
+from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._liveness import Liveness, LivenessAction
 from greenroom.supervision._log import get_logger
 from greenroom.supervision._place import RUNNING
+from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._threads import new_lock
 from greenroom.supervision.errors import Unresponsive
 from greenroom.supervision.events import ActorUnresponsive, Unresponsiveness

@@ -175,7 +175,8 @@ class WatchedCell(Cell):
 
     def end_fenced(self, life: Incarnation, why: str, epoch: int) -> None:
         """End an incarnation as given up whose handler has returned."""
-        self._fenced(life, (why, life.actor), epoch)
+        life.to_release = life.actor
+        self._fenced(life, why, epoch)
 
 
 def _name_of(function: Callable[..., Any], args: tuple[Any, ...]) -> str:

@@ -24,10 +24,10 @@ from typing import Any, Final
 from greenroom.supervision._blocking import PATIENCE_NS
 from greenroom.supervision._dice import Dice
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import Hang
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
 from greenroom.supervision._stepping import STEPS, Stepping
 from greenroom.supervision._steps import Ready, Step, TraceLine
+from greenroom.supervision._superseded import Hang
 from greenroom.supervision._threads import Stack, task_frames, task_stacks
 from greenroom.supervision.errors import Deadlock, Restless
 from greenroom.supervision.faults import FaultInjector

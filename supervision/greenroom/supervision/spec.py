@@ -281,11 +281,15 @@ def check_children(flags: SupervisorFlags, children: Iterable[ChildSpec]) -> tup
     """Return the children as a tuple, after checking them against each other and against the flags.
 
     Raises:
-        BadSpec: for something that is not a spec, a second child of the same id, more children than the flags
-            allow, a significant child where the supervisor never shuts down by itself, or for simple_one_for_one
+        BadSpec: for something that gives no specs, or is none, a second child of the same id, more children than the
+            flags allow, a significant child where the supervisor never shuts down by itself, or for simple_one_for_one
             any number but one.
     """
-    checked = tuple(_checks.instance("children", child, ChildSpec) for child in children)
+    try:
+        given = tuple(children)
+    except Exception as error:
+        raise BadSpec("children", children, "an iterable of ChildSpec, which can be gone through") from error
+    checked = tuple(_checks.instance("children", child, ChildSpec) for child in given)
     if flags.strategy.is_template:
         _check_template(checked)
     if len(checked) > flags.max_children:

@@ -16,13 +16,14 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from logging import WARNING
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
 from greenroom.supervision import _sockets
 from greenroom.supervision._future import Future
-from greenroom.supervision._log import get_logger, log_bug
+from greenroom.supervision._log import log_bug, say
 from greenroom.supervision._sockets import TreeUnavailable
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.runtime import Dispatcher
@@ -345,7 +346,7 @@ def _is_ours(connection: socket.socket) -> bool:
     try:
         if _sockets.is_ours(connection):
             return True
-        get_logger().warning("tree.refused", uid=_sockets.peer_uid(connection))
+        say(WARNING, "tree.refused", uid=_sockets.peer_uid(connection))
     except OSError:  # it is gone again
         pass
     return False

@@ -1,0 +1,59 @@
+"""An incarnation that is given up again while it is being given up: by two that close, by a budget and a watch."""
+
+from typing import Any
+
+from greenroom.supervision import Actor, ActorSystem, Dispatcher
+
+
+class Holder(Actor):
+    """Holds something."""
+
+    def __init__(self, held: list[str], how: str) -> None:
+        self.held = held
+        self.how = how
+        held.append(self.path)
+
+    def on_receive(self, message: Any) -> Any:
+        """Hang for ever, or until it is let go."""
+        message(self)
+
+    def on_given_up(self) -> None:
+        """Let go of it; and be given up meanwhile, if it is so."""
+        self.held.remove(self.path)
+        if self.how == "meanwhile":
+            self._cell.fence("once more")
+
+
+def test_who_is_fenced_twice_releases_once(system: ActorSystem) -> None:
+    """At rest: neither never, because the second took the first's place, nor twice."""
+    held: list[str] = []
+    refs = [system.start(Holder, held, how) for how in ("before", "meanwhile") for _ in range(8)]
+    for ref in refs:
+        for why in ("first", "second", "third"):
+            ref._cell.fence(why)
+    assert all(ref.stop() in (True, False) for ref in refs)
+    assert held == []
+
+
+def test_who_is_fenced_again_while_it_releases_does_so_once(system: ActorSystem) -> None:
+    """The thread that runs ``on_given_up`` is given up itself."""
+    held: list[str] = []
+    ref = system.start(Holder, held, "meanwhile")
+    ref._cell.fence("first")
+    ref.stop()
+    assert held == []
+    assert system._crashes.left() == {}
+
+
+def test_who_is_fenced_twice_in_a_handler_releases_once(system: ActorSystem) -> None:
+    """When its thread comes back."""
+    held: list[str] = []
+    ref = system.launch(Holder, (held, "before"), name="x", dispatcher=Dispatcher.PINNED)[0]
+
+    def twice(actor: Actor) -> None:
+        for why in ("first", "second"):
+            actor._cell.fence(why)
+
+    ref.tell(twice)
+    ref.stop()
+    assert held == []
