@@ -1,7 +1,6 @@
 """Carries out what a family decides: starts, watches and stops one supervisor's children, and answers for them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from logging import ERROR
 from typing import Any, TypeAlias, assert_never
@@ -23,7 +22,7 @@ from greenroom.supervision._decisions import (
 )
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
-from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._kept import Kept
 from greenroom.supervision._log import say
 from greenroom.supervision._making import spawned
 from greenroom.supervision._program import program_of_spec
@@ -42,29 +41,6 @@ Opener: TypeAlias = Callable[[], Future[Any]]
 """Gives the future that is to be answered; called once it is sure that the request is not refused."""
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What the machine side keeps for a child that was started at least once."""
-
-    ref: ActorRef[Any]
-    timer: OwnTimer | None = None
-    due_ns: int = 0
-    starting: tuple[Future[Any], ...] = ()
-    stopping: tuple[Future[Any], ...] = ()
-
-    def has_started(self, what: StartedChild) -> None:
-        """Answer those who asked for its start."""
-        replies, self.starting = self.starting, ()
-        for reply in replies:
-            reply.try_set(what)
-
-    def is_over(self) -> None:
-        """Answer those who asked for its stop."""
-        replies, self.stopping = self.stopping, ()
-        for reply in replies:
-            reply.try_set(None)
-
-
 class Keeper:
     """The hands of one supervisor; used by its actor only, in its handlers.
 
@@ -81,7 +57,7 @@ class Keeper:
         self._actor = actor
         self._runtime = actor.runtime
         self._system = actor._cell.system
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self._rearranged = False
         self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
         actor._cell.together = flags.strategy.is_dynamic
@@ -260,7 +236,7 @@ class Keeper:
         if known is not None and known.status is ChildStatus.STOPPED and ref and self.family.is_settled:
             ref._cell.rest()
 
-    def _on_failed(self, kept: _Kept, signal: ChildFailed, *, booted: bool) -> None:
+    def _on_failed(self, kept: Kept, signal: ChildFailed, *, booted: bool) -> None:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not ChildStatus.STOPPING:
             self._report(ReportContext.START_ERROR, signal, cause)
@@ -275,7 +251,7 @@ class Keeper:
         if booted:
             raise failed
 
-    def _on_ended(self, kept: _Kept, signal: ChildEnded) -> None:
+    def _on_ended(self, kept: Kept, signal: ChildEnded) -> None:
         name, cause = signal.child._cell.name, signal.cause
         if is_abnormal(cause):
             stopping = self.family.get(name).status is ChildStatus.STOPPING
@@ -350,7 +326,7 @@ class Keeper:
             liveness=spec.liveness,
             record_messages=spec.record_messages,
         )
-        self._kept[child] = _Kept(ref)
+        self._kept[child] = Kept(ref)
         self._rearrange()
 
     def _start_after(self, child: str, delay_ns: int) -> None:
