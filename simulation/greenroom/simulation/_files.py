@@ -227,11 +227,10 @@ def to_toml(data: Mapping[str, Any]) -> str:
 
 
 def _is_tables(value: object) -> bool:
-    return (
-        isinstance(value, list)
-        and all(isinstance(each, dict) for each in cast("list[object]", value))
-        and bool(value)
-    )
+    if not isinstance(value, list):
+        return False
+    items = cast("list[object]", value)
+    return bool(items) and all(isinstance(each, dict) for each in items)
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,36 @@
+"""Random scenarios in random orders with every fault: a few by default, many in a sweep (``make sweep``)."""
+
+import pytest
+from tests.sweeping import seeds
+
+from greenroom.simulation import Sweep, UnknownName, load_faults, load_scenario, shipped_names, sweep
+
+ALL = load_faults("all")
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("strategy", ["random", "pct", "delay"])
+def test_random_scenarios_keep_the_laws(strategy: str) -> None:
+    """Whatever happens in them, whatever fails, and whoever is next."""
+    count = len(seeds(20))
+    tally = sweep(Sweep(faults=ALL, strategy=strategy, first=1_000_000, seeds=count))
+    assert not tally.failures
+    assert tally.runs == count
+    assert tally.faults
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("name", shipped_names("scenarios"))
+def test_shipped_scenarios_keep_the_laws(name: str) -> None:
+    """Under all faults."""
+    tally = sweep(
+        Sweep(scenario=load_scenario(name), faults=ALL, first=1_000, seeds=max(2, len(seeds(40)) // 20))
+    )
+    assert not tally.failures
+
+
+def test_a_sweep_that_cannot_be_is_refused_before_it_begins() -> None:
+    """A law or a strategy that there is not."""
+    for wrong in (Sweep(laws=("leeses",)), Sweep(strategy="rndom")):
+        with pytest.raises(UnknownName, match="did you mean"):
+            sweep(wrong)
