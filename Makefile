@@ -61,12 +61,13 @@ wheel: $(DEV)/.done
 	build/wheel/venv/bin/python -m pip install $(PIP_FLAGS) "$$(ls build/wheel/*.whl)[demo]"
 	cd build/wheel && venv/bin/greenroom run demo --fast --no-view --out report
 
-## make sweep      the simulator over many schedules (SCHEDULES=1200 of each kind), then the random tests over many seeds (SEEDS=300)
+## make sweep      the simulator over many schedules (SCHEDULES=1600), then the random tests over many seeds (SEEDS=300)
 SEEDS ?= 300
-SCHEDULES ?= 1200
+SCHEDULES ?= 1600
 sweep: $(DEV)/.done
 	$(BIN)/greenroom simulate random --seeds $(SCHEDULES) --faults all
-	$(BIN)/greenroom simulate random --seeds $(SCHEDULES) --faults all --strategy pct --first 100000
+	$(BIN)/greenroom simulate random --seeds 400 --faults all --strategy pct --first 50000
+	$(BIN)/greenroom simulate random --seeds 400 --faults all --strategy delay --first 50000
 	$(BIN)/greenroom simulate reference --seeds 60 --faults all
 	GREENROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -m sweep $(ARGS)
 

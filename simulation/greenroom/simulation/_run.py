@@ -198,7 +198,11 @@ def _played(stage: Stage, play: Story, setting: Setting) -> Outcome:
         failure, error = _verdict(stage, setting, error)
         steps, virtual_ns, choices = runtime.steps, runtime.now_ns(), tuple(runtime.choices)
         if failure is not None:
-            runner.run(_abandon(stage, loop))
+            # The story's own end may be on its way, and stop the loop once more before this one is over.
+            for _ in range(2):
+                with suppress(RuntimeError):
+                    runner.run(_abandon(stage, loop))
+                    break
         loop.closing = True
     return Outcome(
         seed=runtime.seed,
