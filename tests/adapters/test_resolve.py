@@ -41,7 +41,7 @@ def test_pyproject_offers_what_is_there() -> None:
     points = project["entry-points"]["greenroom.processors"]
     assert points == {name: f"greenroom.adapters.processors:{name}" for name in OURS}
     extras = {_about.about_of(getattr(public, name)).extra for name in OURS} - {""}
-    assert extras == set(project["optional-dependencies"]) - {"demo", "dev"}
+    assert extras == set(project["optional-dependencies"]) - {"demo", "dev", "livekit"}
     assert project["optional-dependencies"]["demo"] == ["greenroom[webrtc,rnnoise,silero]"]
 
 
