@@ -24,6 +24,9 @@ YIELD_EVERY_FRAMES: Final = 64
 WRITES_PER_TURN: Final = 64
 """After so many frames a sink gives its blocking thread to the next one."""
 
+NOTHING: Final[deque[Frame]] = deque(maxlen=0)
+"""What is in an output that was closed; nothing can be put in."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
@@ -103,7 +106,7 @@ class Output:
         with self._lock:
             self._closed = self._ended = True
             lost = tuple(self._frames)
-            self._frames.clear()
+            self._frames = NOTHING  # a session remembers thousands of outputs that are closed
             wake = self._rouse()
         for frame in lost:
             self._meter.dropped(frame, Reason.CLOSED)
