@@ -135,7 +135,7 @@ class Tree:
     def states(self) -> dict[str, int | str]:
         """Return for each child the incarnation that runs, or else its status."""
         return {
-            name: info.ref.incarnation if info.status == "running" and info.ref else str(info.status)
+            name: info.incarnation if info.status == "running" else str(info.status)
             for name, info in self.children().items()
         }
 

@@ -37,6 +37,50 @@ def test_each_wait_is_the_formulas(
         assert abs(wait_ns - wanted) <= 1 + wanted / 10**12
 
 
+SPECS = st.builds(
+    Backoff,
+    initial_ns=st.integers(1, 9),
+    max_ns=st.integers(9, 50),
+    factor=st.integers(1, 4),
+    jitter=st.sampled_from([0, 0.25, 1]),
+    healthy_ns=st.integers(1, 9),
+    immediate_first=st.booleans(),
+)
+
+
+@given(
+    SPECS,
+    st.lists(st.integers(0, 12) | st.sampled_from(["start", "end", "wait", "wait"]) | SPECS, max_size=40),
+    st.sampled_from([0.0, 0.125, 0.5, 0.875]),
+)
+def test_any_run_waits_as_the_formula_says(
+    spec: Backoff, steps: list[int | str | Backoff], dice: float
+) -> None:
+    """Starts, ends, time, waits and live changes in any order: failures are forgotten by a healthy run alone, once."""
+    state, failures, began_ns, now_ns = BackoffState(spec), 0, None, 0
+    for step in steps:
+        if isinstance(step, Backoff):
+            spec = step
+            state.change(spec)
+        elif isinstance(step, int):
+            now_ns += step
+        elif step == "start":
+            began_ns = now_ns
+            state.started(now_ns)
+        elif step == "end":
+            if began_ns is not None and now_ns - began_ns >= spec.healthy_ns:
+                failures = 0
+            began_ns = None
+            state.ended(now_ns)
+        else:
+            waits = [0] if spec.immediate_first else []
+            waits += [min(spec.max_ns, int(spec.initial_ns * spec.factor**n)) for n in range(failures + 1)]
+            jittered = round(waits[failures] * (1 + Fraction(spec.jitter) * (2 * Fraction(dice) - 1)))
+            assert state.next(dice) == min(spec.max_ns, jittered)
+            failures += 1
+            assert state.failures == failures
+
+
 def test_the_waits_double() -> None:
     """Integers stay exact up to the cap."""
     state = BackoffState(PLAIN)

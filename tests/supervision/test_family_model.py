@@ -2,8 +2,9 @@
 
 from collections import deque
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.supervision.naive import Naive
@@ -23,7 +24,7 @@ from greenroom.supervision._decisions import (
     Stop,
 )
 from greenroom.supervision._family import Family
-from greenroom.supervision._restart import Cause, Crashed, Normal, Restart, Shutdown
+from greenroom.supervision._restart import Cause, Crashed, Fenced, Normal, Restart, Shutdown
 from greenroom.supervision._sharing import Refusal, SharedBudget, spend
 from greenroom.supervision.errors import SupervisionError
 from greenroom.supervision.spec import AutoShutdown, ChildSpec, Strategy, SubtreeBudget, SupervisorFlags
@@ -146,6 +147,7 @@ SPECS = st.builds(
     BACKOFFS,
 )
 NAMES = st.sampled_from(FEW)
+MANY = st.sampled_from(IDS)
 OPERATION = st.one_of(
     st.tuples(st.just("add"), SPECS),
     st.tuples(st.just("add"), SPECS),
@@ -155,6 +157,104 @@ OPERATION = st.one_of(
     st.tuples(st.just("time"), st.integers(0, 12)),
     st.tuples(st.just("elsewhere")),
 )
+ROOMY: dict[str, Any] = {"intensity": st.just(99), "max_children": st.just(5), "subtree": st.none()}
+"""What a theme is not about never ends its program early."""
+GROUPS = st.sampled_from([Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
+NO_LIMIT = st.just(SubtreeBudget(intensity=99))
+Program: TypeAlias = tuple[SupervisorFlags, SubtreeBudget, Backoff | None, list[Any]]
+
+
+def crashes(names: str = "abc") -> st.SearchStrategy[Any]:
+    """Return the crash of a child that is there from the beginning."""
+    return st.tuples(st.just("end"), st.sampled_from(names), st.just(CRASHED))
+
+
+def updates(**fields: Any) -> st.SearchStrategy[Any]:
+    """Return an update of these fields of the flags."""
+    return st.tuples(st.just("update"), st.fixed_dictionaries({}, optional=fields), st.none())
+
+
+def respecs(restart: st.SearchStrategy[Restart], backoff: st.SearchStrategy[Backoff | None]) -> Any:
+    """Return an update of one child."""
+    specs = st.builds(any_spec, NAMES, restart, st.booleans(), backoff)
+    return st.tuples(st.just("update"), st.none(), st.tuples(specs).map(list))
+
+
+def times(most_ns: int) -> Any:
+    """Return a step of time."""
+    return st.tuples(st.just("time"), st.integers(0, most_ns))
+
+
+def theme(
+    fields: dict[str, Any], *steps: Any, outer: st.SearchStrategy[SubtreeBudget] = NO_LIMIT, most: int = 60
+) -> st.SearchStrategy[Program]:
+    """Return programs that are about one thing, of few kinds of steps."""
+    flags = st.builds(SupervisorFlags, **FIELDS | ROOMY | fields)
+    return st.tuples(flags, outer, BACKOFFS, st.lists(st.one_of(*steps), min_size=12, max_size=most))
+
+
+STOPS = st.tuples(st.sampled_from(["stop", "restart", "restart", "delete"]), NAMES)
+THEMES: dict[str, st.SearchStrategy[Program]] = {
+    "anything": st.tuples(FLAGS, BUDGETS, BACKOFFS, st.lists(OPERATION, min_size=12, max_size=50)),
+    "the window": theme(
+        {"intensity": st.integers(2, 6), "auto_shutdown": st.just(AutoShutdown.NEVER)},
+        crashes(),
+        crashes("a"),
+        times(9),
+        updates(intensity=st.integers(0, 6)),
+        updates(period_ns=st.integers(1, 40)),
+    ),
+    "the subtree's budgets": theme(
+        {"subtree": st.none() | BUDGETS, "auto_shutdown": st.just(AutoShutdown.NEVER)},
+        crashes(),
+        crashes(),
+        times(9),
+        st.tuples(st.just("elsewhere")),
+        updates(subtree=st.none() | BUDGETS),
+        outer=BUDGETS,
+    ),
+    "back-off": theme(
+        {"auto_shutdown": st.just(AutoShutdown.NEVER)},
+        crashes(),
+        crashes("a"),
+        times(7),
+        respecs(st.just(Restart.PERMANENT), BACKOFFS),
+    ),
+    "groups that wait": theme(
+        {"strategy": GROUPS, "auto_shutdown": st.just(AutoShutdown.NEVER)},
+        crashes(),
+        crashes("a"),
+        times(3),
+        STOPS,
+        updates(strategy=GROUPS),
+        respecs(st.sampled_from(Restart), BACKOFFS),
+    ),
+    "significant children": theme(
+        {"auto_shutdown": st.sampled_from(AutoShutdown)},
+        st.tuples(st.just("add"), SPECS),
+        respecs(st.sampled_from([Restart.TRANSIENT, Restart.TRANSIENT, Restart.TEMPORARY]), BACKOFFS),
+        st.tuples(st.just("end"), NAMES, st.sampled_from([*CAUSES, Fenced("cut off")])),
+        crashes(),
+        times(3),
+        STOPS,
+    ),
+    "few places": theme(
+        {"max_children": st.sampled_from([3, 3, 4, 2]), "auto_shutdown": st.just(AutoShutdown.NEVER)},
+        st.tuples(
+            st.just("add"), st.builds(any_spec, MANY, st.sampled_from(Restart), st.just(False), BACKOFFS)
+        ),
+        st.tuples(
+            st.just("update"),
+            st.none(),
+            st.lists(
+                st.builds(any_spec, MANY, st.sampled_from(Restart), st.just(False), BACKOFFS), max_size=5
+            ),
+        ),
+        st.tuples(st.just("end"), MANY, st.sampled_from(CAUSES)),
+        st.tuples(st.sampled_from(["stop", "restart", "delete"]), MANY),
+        most=40,
+    ),
+}
 OUTCOMES = st.lists(st.sampled_from(["ok"] * 8 + ["fail", "fail", "ignore"]), max_size=40)
 DICE = st.lists(st.sampled_from([0.0, 0.25, 0.5, 0.75]), min_size=1, max_size=7)
 
@@ -227,17 +327,14 @@ def pass_time(real: Prompt, naive: Naive, delay_ns: int) -> None:
     real.now_ns = naive.now_ns = until_ns
 
 
-@settings(max_examples=200, deadline=None)
-@given(FLAGS, BUDGETS, st.lists(OPERATION, min_size=12, max_size=50), OUTCOMES, DICE, BACKOFFS)
+@pytest.mark.parametrize("about", THEMES)
+@settings(max_examples=120, deadline=None)
+@given(st.data(), OUTCOMES, DICE)
 def test_the_rules_decide_what_otp_decides(
-    flags: SupervisorFlags,
-    outer: SubtreeBudget,
-    operations: list[Any],
-    outcomes: list[str],
-    dice: list[float],
-    backoff: Backoff | None,
+    about: str, data: st.DataObject, outcomes: list[str], dice: list[float]
 ) -> None:
     """Any starts, ends, failures, admin calls, updates, back-offs, budgets and time steps: the same decisions."""
+    flags, outer, backoff, operations = data.draw(THEMES[about])
     real, naive = Prompt(flags, outer, deque(outcomes)), Naive(flags, outer, deque(outcomes))
     begin: list[Any] = [("add", ChildSpec(id=name, start=nothing, backoff=backoff)) for name in "abc"]
     for number, operation in enumerate(begin + operations):

@@ -1,7 +1,9 @@
 """The sliding window of restarts, against OTP's own list and at its edges."""
 
+from typing import Any
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.supervision._intensity import Intensity
@@ -36,6 +38,35 @@ def test_every_decision_is_otps(limit: int, period_ns: int, steps_ns: list[int])
         assert ours.in_window(now_ns) == min(otp.in_window(now_ns), limit + 1)
         assert ours.left(now_ns) == max(0, limit - otp.in_window(now_ns))
         assert ours.admit(now_ns) is otp.admit(now_ns)
+
+
+STEP = st.integers(0, 3)
+
+
+@settings(max_examples=300)
+@given(
+    limit=st.integers(2, 6),
+    period_ns=st.integers(1, 30),
+    steps=st.lists(STEP | STEP | st.tuples(st.integers(0, 6), st.integers(1, 30)), min_size=3, max_size=30),
+)
+def test_every_decision_after_a_live_change_is_otps(limit: int, period_ns: int, steps: list[Any]) -> None:
+    """As OTP, which drops at each restart what is too old then: what was counted so far still counts."""
+    ours, counted, now_ns = Intensity(limit, period_ns), list[int](), 0
+    for step in steps:
+        if isinstance(step, tuple):
+            limit, period_ns = step
+            ours.change(limit, period_ns)
+        else:
+            now_ns += step
+        recent = [at for at in counted if now_ns - at <= period_ns]
+        assert ours.view(now_ns) == (len(recent), limit, period_ns)
+        assert ours.left(now_ns) == max(0, limit - len(recent))
+        if isinstance(step, tuple):
+            continue
+        counted = [*recent, now_ns]
+        assert ours.admit(now_ns) is (len(counted) <= limit)
+        if len(counted) > limit:
+            return  # its supervisor gives up
 
 
 @pytest.mark.parametrize(("later_ns", "admitted"), [(99, False), (100, False), (101, True)])

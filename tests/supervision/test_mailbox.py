@@ -7,11 +7,15 @@ import gc
 from collections import deque
 from functools import partial
 from threading import Event, Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from greenroom.supervision._future import Future
+from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.errors import ActorDead, AskTimeout, BlockingInHandler, MailboxFull
@@ -279,3 +283,56 @@ def test_a_put_that_the_end_overtakes_is_buried(simulated: ActorSystem) -> None:
 
     cell.user = Overtaken()
     assert isinstance(ref.ask("overtaken", block=False).error(), ActorDead)
+
+
+class Aged(Mailbox):
+    """A mailbox whose turns a test takes."""
+
+    path = "aged"
+
+    def __init__(self, runtime: SimulatedRuntime) -> None:
+        super().__init__(SimpleNamespace(runtime=runtime), MailboxSpec())
+        self.executor = runtime.executor(Dispatcher.POOL, "aged")
+
+    def run(self) -> None:
+        """Nothing: the test does it."""
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 9), st.integers(1, 4)), max_size=40))
+def test_the_age_of_a_mailbox_lags_by_two_turns_at_most(turns: list[tuple[int, int, int]]) -> None:
+    """Whatever came in when: never younger than the truth, and no older than the turn at whose end all was newer.
+
+    All that was there at the end of one turn has been handled by the end of a second, and what was there then by the
+    end of a third: from then on the oldest is taken to have come after the first.
+    """
+    runtime = SimulatedRuntime()
+    mailbox = Aged(runtime)
+    handled, put = 0, 0
+    came: dict[int, int] = {}
+    ends: list[
+        tuple[int, int, int]
+    ] = []  # of each turn: when, how many had been handled, how many had been put
+    mailbox.put("first")
+    came[0], put = 0, 1
+    for puts, wait_ns, most in turns:
+        runtime.spend(wait_ns)
+        for _ in range(puts):
+            mailbox.put(put)
+            came[put] = runtime.now_ns()
+            put += 1
+        handles = min(most, put - handled)
+        for _ in range(handles):
+            assert mailbox.user
+            mailbox.user.popleft()
+        handled += handles
+        if handled == put:
+            return
+        mailbox.turned(handles)
+        ends.append((runtime.now_ns(), handled, put))
+        since_ns, _ = mailbox.oldest_ns() or (0, True)
+        assert since_ns <= came[handled]
+        done = [second for second in ends if second[2] <= handled]
+        if done:
+            at_least = [first[0] for first in ends if any(first[2] <= second[1] for second in done)]
+            assert since_ns >= max(at_least, default=0)

@@ -1,6 +1,7 @@
 """Which event loop runs a task: the runtime's own, the user's, one of a spec; and what happens when it goes away."""
 
 import asyncio
+import gc
 import threading
 from typing import Any
 
@@ -16,10 +17,11 @@ from greenroom.supervision import (
     LoopClosed,
     Shutdown,
     StartFailed,
+    Strategy,
     Supervisor,
 )
 from greenroom.supervision.events import ActorEnded
-from greenroom.supervision.probes import Recorder
+from greenroom.supervision.probes import Probe, Recorder
 from greenroom.supervision.simulated import SimulatedRuntime
 from greenroom.supervision.tasks import current
 
@@ -145,3 +147,58 @@ def test_what_a_task_leaves_on_the_runtimes_loop_is_cancelled_with_it(
         assert left == []
     assert left == ["cancelled"]
     assert "runtime.tasks_left count=1" in caplog.text
+
+
+async def waits() -> None:
+    """Wait for nothing."""
+    await asyncio.Event().wait()
+
+
+def hung_loop() -> list[str]:
+    """Have a task hang under simulation; return the names of the tasks that never end because of it."""
+
+    async def hangs() -> None:
+        current().started()
+        await asyncio.sleep(0)
+        runtime.hang()
+
+    runtime = SimulatedRuntime()
+    with ActorSystem(runtime) as system:
+        tree = Tree(system, flags(Strategy.DYNAMIC), [ChildSpec(id="waits", start=waits, shutdown_ns=MS)])
+        tree.add(ChildSpec(id="hangs", start=hangs, shutdown_ns=MS))
+        runtime.run_until_idle()
+    return sorted(each.get_name() for each in asyncio.all_tasks(runtime.loop()))
+
+
+def test_a_simulation_whose_loop_hangs_closes_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    """Tasks behind a step that never comes back never end; that is not news when the loop is thrown away."""
+    assert "top/waits" in hung_loop()
+    gc.collect()
+    assert "top/waits" not in caplog.text
+
+
+def test_what_goes_on_while_a_task_lingers_is_no_part_of_it() -> None:
+    """Other actors run on top of its stack, in no task and on no loop; afterwards the task is where it was."""
+    seen: list[object] = []
+
+    def where() -> tuple[bool, bool]:
+        try:
+            task = current() is not None
+        except LookupError:
+            task = False
+        return task, asyncio._get_running_loop() is not None
+
+    async def lingers() -> None:
+        mine = asyncio.current_task()
+        runtime.linger(100)
+        seen.append(("task", where()))
+        await asyncio.sleep(0)
+        assert asyncio.current_task() is mine
+
+    runtime = SimulatedRuntime()
+    with ActorSystem(runtime) as system:
+        actor = system.start(Probe)
+        actor.ask(lambda probe: probe.after(50, lambda: seen.append(("actor", where()))))
+        ref = system.start(lingers)
+        wait_until(system, lambda: not ref.is_alive())
+    assert seen == [("actor", (False, False)), ("task", (True, True))]

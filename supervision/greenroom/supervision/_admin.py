@@ -118,10 +118,19 @@ class StartedChild:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildInfo:
-    """One child, as its supervisor sees it; ``ref`` is None if it never ran."""
+    """One child, as its supervisor sees it at one moment.
+
+    Attributes:
+        spec: what it is.
+        ref: None if it never ran.
+        incarnation: which one runs, or was the last; 0 if it never ran.
+        status: what it is doing.
+        restarts: how often it was started again because it ended.
+    """
 
     spec: ChildSpec
     ref: ActorRef[Any] | None
+    incarnation: int
     status: ChildStatus
     restarts: int
 

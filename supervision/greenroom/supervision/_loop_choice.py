@@ -44,6 +44,11 @@ class LoopChoice:
         self._used = {**self._used, loop: None}
         return loop
 
+    def let_go(self, runtime: Any) -> None:
+        """Take it that nobody runs a simulation's loop any further; other loops are their owners' business."""
+        if runtime.simulated:
+            runtime.let_go()
+
     def refuse_here(self, what: str, instead: str) -> None:
         """Refuse to wait on an event loop whose tasks may be what is waited for.
 

@@ -167,6 +167,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             task.cancel()
         self._executor.close()  # after what that has set going
 
+    def let_go(self) -> None:
+        """Have asyncio not complain of tasks that are thrown away with the simulation, though they wait."""
+        for task in asyncio.all_tasks(self):
+            task._log_destroy_pending = False  # type: ignore[attr-defined]  # there is no public name
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Nothing: the simulation throws cancelled timers away."""
 

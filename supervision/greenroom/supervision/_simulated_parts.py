@@ -1,14 +1,34 @@
 """What actors run on under simulation: executors whose tasks the scheduler picks, and a mutex that never waits."""
 
+import sys
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from greenroom.supervision._mailbox import Mailbox
+from greenroom.supervision._threads import current_task
 from greenroom.supervision.runtime import Task
 
 if TYPE_CHECKING:
     from greenroom.supervision.simulated import SimulatedRuntime
+
+
+@contextmanager
+def outside_of_tasks() -> Generator[None, None, None]:
+    """Be in no task and on no event loop for a while: for what runs on top of a task that lingers."""
+    asyncio: Any = sys.modules.get("asyncio")  # who has no tasks need not load it
+    loop = None if asyncio is None else asyncio._get_running_loop()
+    task = current_task.set(None)
+    try:
+        if loop is not None:
+            asyncio._set_running_loop(None)
+        yield
+    finally:
+        current_task.reset(task)
+        if loop is not None:
+            asyncio._set_running_loop(loop)
 
 
 class Shared:

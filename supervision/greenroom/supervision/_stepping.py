@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final, NoReturn
 
 from greenroom.supervision._blocking import in_step, place, watchdog
-from greenroom.supervision._simulated_parts import Pinned
+from greenroom.supervision._simulated_parts import Pinned, outside_of_tasks
 from greenroom.supervision._steps import Handle, Ready, TraceLine, described, note_visit
 from greenroom.supervision._superseded import Hang
 from greenroom.supervision._threads import Stack, current, thread_id, where_is
@@ -117,8 +117,9 @@ class Stepping:
         self._me, current.cell = 0, None
         self._depth += 1
         try:
-            while not done() and self._next(until_ns):
-                pass
+            with outside_of_tasks():
+                while not done() and self._next(until_ns):
+                    pass
         except BaseException as error:  # noqa: BLE001 - it is the run's: the code that lingers could catch it
             self._failure = error
             raise Hang from None

@@ -17,6 +17,7 @@ from greenroom.supervision._admin import (
     UpdateSupervisor,
     WhichChildren,
 )
+from greenroom.supervision._child import Child
 from greenroom.supervision._decisions import ChildStatus
 from greenroom.supervision._facts import facts_of
 from greenroom.supervision._future import Future
@@ -126,12 +127,16 @@ class Supervisor(Actor):
 
     def children(self) -> tuple[ChildInfo, ...]:
         """Return all children, in start order."""
-        keeper = self._keeper
-        return tuple(
-            ChildInfo(
-                spec=child.spec, ref=keeper.ref_of(child.id), status=child.status, restarts=child.restarts
-            )
-            for child in keeper.family
+        return tuple(map(self._info_of, self._keeper.family))
+
+    def _info_of(self, child: Child) -> ChildInfo:
+        ref = self._keeper.ref_of(child.id)
+        return ChildInfo(
+            spec=child.spec,
+            ref=ref,
+            incarnation=0 if ref is None else ref.incarnation,
+            status=child.status,
+            restarts=child.restarts,
         )
 
     def counts(self) -> ChildCounts:

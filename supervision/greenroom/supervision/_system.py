@@ -359,6 +359,7 @@ class ActorSystem(ClosedByAwait):
                 closer()
             except Exception as error:  # noqa: BLE001 - the others, and the threads, are to be closed all the same
                 failed.append(error)
+        self.loops.let_go(self.runtime)
         if self._owns_runtime:
             self.runtime.close()
         if failed:
