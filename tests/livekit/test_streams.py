@@ -304,7 +304,9 @@ def test_five_hundred_streams_leave_nothing() -> None:
                 await stream.aclose()
         assert len(built) == 501
         assert all(scribe.closed == 1 and not scribe.after_close for scribe in built)
-        await until(lambda: threading.active_count() <= threads)  # one that has nothing to do any more ends by itself
+        await until(
+            lambda: threading.active_count() <= threads
+        )  # one that has nothing to do any more ends by itself
         assert not session.snapshot().processors
         assert not _native._open
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from greenroom.actors import Session
 from greenroom.actors.context import MASK
@@ -31,7 +31,6 @@ class _Stay:
 
     name: str
     relay: "Relay"
-    room: Any
     reason: str = ""
 
 
@@ -65,38 +64,33 @@ class LiveRooms:
             raise ConfigError([problem]) from None
 
     async def _connect(self, session: Session, name: str, section: LiveRoomSection) -> None:
-        from livekit import rtc  # noqa: PLC0415 - an extra
-
-        from greenroom.adapters.livekit import Relay, access_token, connect  # noqa: PLC0415 - an extra
+        from greenroom.adapters.livekit import Relay, access_token  # noqa: PLC0415 - an extra
 
         url, key, secret = (
             _live_secrets.read(section, each) for each in ("url_env", "key_env", "secret_env")
         )
         token = access_token(key, secret, identity=section.identity, room=section.room or name)
         settings = self._deployment.file.session
-        room = rtc.Room()
-        relay = Relay(
+        relay: Relay = Relay(
             session,
-            room,
             processors=self._deployment.steps(section.pipeline),
             participants=None if section.participants is None else frozenset(section.participants),
             sources=frozenset(section.sources),
             sample_rate=settings.rate_hz,
             frame_size_ms=settings.frame_ms,
-            deliver=lambda identity, source: self._delivery(name, section, room, identity, source),
+            deliver=lambda identity, source: self._delivery(name, section, relay, identity, source),
         )
-        await connect(session, url, token, room=room, options=rtc.RoomOptions(auto_subscribe=False))
-        relay.look()
-        self._stays.append(_Stay(name, relay, room))
+        await relay.connect(url, token)
+        self._stays.append(_Stay(name, relay))
 
     def _delivery(
-        self, name: str, section: LiveRoomSection, room: Any, identity: str, source: str
+        self, name: str, section: LiveRoomSection, relay: "Relay", identity: str, source: str
     ) -> "Delivery":
         from greenroom.adapters.livekit import SinkDelivery, TrackDelivery  # noqa: PLC0415 - an extra
 
         if section.output == "track":
             kind = "" if source == "microphone" else f" {source}"
-            return TrackDelivery(room, f"{identity}{kind} (clean)")
+            return TrackDelivery(relay.room, f"{identity}{kind} (clean)")
         if self._out is None:
             return SinkDelivery(Nowhere())
         path = self._out / self._unused(default_live_output(name, identity, source))

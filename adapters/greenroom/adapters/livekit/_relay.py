@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
-from greenroom.actors import Session
+from greenroom.actors import Session, Token
+from greenroom.adapters.livekit._connect import connect
 from greenroom.adapters.livekit._deliveries import Delivery
 from greenroom.adapters.livekit._errors import NotInRoom
 from greenroom.adapters.livekit._facts import source_name
@@ -24,23 +25,25 @@ Subject = tuple[str, str]
 
 
 class Relay:
-    """One room's relay. On the loop of its room; made before the room is connected, so that nothing is missed.
+    """One room's relay. On one event loop; `connect`, then `ended` or `leave`.
 
     Args:
         session: whose processors they are.
-        room: not connected yet, and to be connected with ``auto_subscribe=False``: others' tracks are not asked for.
         processors: the pipeline; each stream gets its own, as in `AudioStream`.
         participants: whose tracks are wanted, by identity; None: everybody's.
         sources: which of their tracks, ``microphone`` for example.
         sample_rate: in Hz.
         frame_size_ms: how long frames are.
         deliver: makes the place where a track's audio goes.
+
+    Attributes:
+        room: the room; connected by `connect`.
+        failures: what went wrong with whose track; those are not tried again.
     """
 
     def __init__(
         self,
         session: Session,
-        room: rtc.Room,
         *,
         processors: Sequence[Any],
         participants: frozenset[str] | None,
@@ -50,7 +53,7 @@ class Relay:
         deliver: Callable[[str, str], Delivery],
     ) -> None:
         self._session = session
-        self._room = room
+        self.room = room = rtc.Room()
         self._processors = list(processors)
         self._participants = participants
         self._sources = sources
@@ -69,14 +72,24 @@ class Relay:
         self.failures: list[tuple[Subject, BaseException]] = []
         emitter: Any = room
         for name in LOOKS:
-            emitter.on(name, self.look)
+            emitter.on(name, self._look)
         emitter.on("disconnected", self._on_disconnected)
 
-    def look(self, *_: object) -> None:
-        """See to it that what is wanted and there is heard. Called when the room is connected, and then by itself."""
-        if self._over.is_set() or not self._room.isconnected():
+    async def connect(self, url: str, token: str | Token) -> None:
+        """Enter the room; tracks that are not wanted are not asked for.
+
+        Raises:
+            ConnectFailed, ValueError: see `connect`.
+        """
+        options = rtc.RoomOptions(auto_subscribe=False)
+        await connect(self._session, url, token, room=self.room, options=options)
+        self._look()
+
+    def _look(self, *_: object) -> None:
+        """See to it that what is wanted and there is heard."""
+        if self._over.is_set() or not self.room.isconnected():
             return
-        for participant in list(self._room.remote_participants.values()):
+        for participant in list(self.room.remote_participants.values()):
             for publication in list(participant.track_publications.values()):
                 if self._wants(participant, publication):
                     if not publication.subscribed:
@@ -117,7 +130,7 @@ class Relay:
         if error is not None:
             self.failures.append((subject, error))
         elif not task.cancelled():
-            self.look()  # they may have come back already
+            self._look()  # they may have come back already
 
     def _on_disconnected(self, reason: Any) -> None:
         self._reason = str(rtc.DisconnectReason.Name(reason)).lower().replace("_", " ")
@@ -138,4 +151,4 @@ class Relay:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        await self._room.disconnect()
+        await self.room.disconnect()
