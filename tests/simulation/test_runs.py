@@ -374,3 +374,27 @@ def test_failed_runs_leave_nothing_running() -> None:
             setting = Setting(steps_max=limit, faults=load_faults("all"))
             cut += not run(load_scenario("reference"), seed=seed, setting=setting).held
     assert cut == 20
+
+
+def test_a_refresh_reaches_a_track_that_is_being_added() -> None:
+    """Its actor is only starting when the room is told: it hears of the new credentials when it has begun."""
+    scene = Scenario.named("early").part("own").open_room(room="a", token="t1")
+    scene.publish(track="x", room="a", participant="ann", wait=False).refresh(
+        room="a", token="t2", wait=False
+    )
+    scene.join().open_stream(stream="1", track="x", through=("own",)).wait(ms=30)
+    story = scene.build()
+    assert explore(story, range(40)) is None
+
+
+def test_a_story_that_ends_in_the_step_of_a_finding_is_taken_down() -> None:
+    """What its loop was still told to do does not end the taking down."""
+
+    @law("nothing ends", when="event")
+    def nothing_ends(stage: Stage, event: object) -> bool:
+        return "ended" not in str(getattr(event, "kind", ""))
+
+    outcomes = [
+        run(load_scenario("rooms"), seed=seed, setting=Setting(laws=(nothing_ends,))) for seed in range(10)
+    ]
+    assert {outcome.failure is not None and outcome.failure.title for outcome in outcomes} == {"nothing ends"}

@@ -45,13 +45,17 @@ def at_rest(
             continue
         leases = actor._ledger.leases()
         yield from _counts_agree(book, len(leases))
+        yield from _closes_after_the_last(book, len(leases))
         for lease in leases:
             yield from _has_holder(env, book, lease, transferred)
         if not moving and book.state is ProcessorState.READY and not busy(book.name):
             yield from _knows(book, expected_context(env, book.name, leases))
     if not moving:
+        yield from _tracks_know_their_rooms(env)
+        yield from _own_is_own(env)
         for track, stream in _streams(env):
             yield from _stream_holds(track, stream)
+            yield from _lanes_are_bounded(track, stream)
             yield from _frames_are_somewhere(track, stream, busy)
 
 
@@ -101,6 +105,45 @@ def _counts_agree(book: ProcessorBook, live: int) -> Iterator[Finding]:
     if book.leases_granted - book.leases_ended != live:
         told = f"granted {book.leases_granted}, ended {book.leases_ended}"
         yield LEASES, f"{book.name} has {live} leases; {told}"
+
+
+def _closes_after_the_last(book: ProcessorBook, live: int) -> Iterator[Finding]:
+    """It is closed when, and only when, its last lease has ended."""
+    closing = book.state is ProcessorState.CLOSING
+    if closing and live:
+        yield LEASES, f"{book.name} is being closed under {live} leases"
+    elif not closing and book.leases_granted and not live:
+        yield LEASES, f"{book.name} has no lease left, and is not being closed"
+
+
+def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
+    """What is said of a track that has a source is what it is known by, and its room's credentials."""
+    for room in env.rooms.copy().values():
+        for track in room.tracks.copy().values():
+            info = track.info
+            if track.source is None or info is None or track.removed or track.moving:
+                continue
+            said = (info.room_name, info.participant_identity, info.publication_sid)
+            if said != (room.name, track.participant, track.sid):
+                yield CONTEXT, f"{track.path} is said to be {said}, and is known as {track.sid!r}"
+            elif track.credentials != room.credentials:
+                yield CONTEXT, f"{track.path} has other credentials than its room"
+
+
+def _own_is_own(env: Env) -> Iterator[Finding]:
+    """One that is not shared has at most one stream, beside those that were given a lease on that very one."""
+    users: dict[str, str] = {}
+    for track, stream in _streams(env):
+        granted = [] if stream.pipeline is None else stream.pipeline.granted
+        for step, each in zip(stream.steps, granted, strict=False):
+            if step.processor is not None or each.spec.shared or each.spec.instance is not None:
+                continue
+            path = f"{track.path}/stream:{stream.name}"
+            if users.setdefault(each.name, path) != path:
+                yield (
+                    LEASES,
+                    f"{each.name} is not shared, and both {users[each.name]} and {path} go through it",
+                )
 
 
 def _has_holder(
@@ -157,6 +200,15 @@ def _stream_holds(track: TrackState, stream: StreamState) -> Iterator[Finding]:
         if lease is None or lease.holder != stream.actor:
             path = f"{track.path}/stream:{stream.name}"
             yield LEASES, f"{path} goes through {granted.name} without a lease on it"
+
+
+def _lanes_are_bounded(track: TrackState, stream: StreamState) -> Iterator[Finding]:
+    """No more frames wait in a lane than it may hold."""
+    pipeline = stream.pipeline
+    for lane in () if pipeline is None else pipeline.lanes:
+        if isinstance(lane, QueuedLane) and not lane._host.wait and len(lane.waiting) > lane._capacity:
+            told = f"{len(lane.waiting)} frames wait in a lane for {lane._capacity}"
+            yield FRAMES, f"{track.path}/stream:{stream.name}: {told}"
 
 
 def _frames_are_somewhere(

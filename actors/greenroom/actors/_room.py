@@ -54,7 +54,6 @@ class RoomActor(Supervisor):
         self._env = env
         self._state = state
         self._directory = directory
-        self._refs: dict[str, ActorRef[TrackActor]] = {}
         self._dropping: dict[str, list[Future[None]]] = {}
         self._moves: dict[str, Move] = {}
         self._held: dict[str, list[Granted]] = {}
@@ -107,15 +106,11 @@ class RoomActor(Supervisor):
         return None
 
     def on_child(self, signal: ChildSignal) -> None:
-        """Keep the refs of running tracks; close what a track that is over has left."""
+        """Close what a track that is over has left."""
         super().on_child(signal)
         ref = signal.child
-        if isinstance(signal, ChildStarted):
-            self._refs[ref.name] = ref
-            return
-        if ref.is_alive():
-            return  # it is being restarted
-        self._refs.pop(ref.name, None)
+        if isinstance(signal, ChildStarted) or ref.is_alive():
+            return  # it has begun, or is being restarted
         for track in list(self._state.tracks.values()):
             if track.actor == ref and not track.moving:
                 self._forget(track, failed=isinstance(signal, ChildFailed))
@@ -195,7 +190,12 @@ class RoomActor(Supervisor):
         self._state.credentials = credentials
         self._env.emit(EventKind.CREDENTIALS_REFRESHED, self._state.path)
         use = UseCredentials(credentials=credentials)
-        self.gather([ref.ask(use, block=False) for ref in self._refs.values()], lambda: reply.try_set(None))
+        told = [ref.ask(use, block=False) for ref in map(self._ref, self._state.tracks.values()) if ref]
+        self.gather(told, lambda: reply.try_set(None))
+
+    def _ref(self, track: TrackState) -> ActorRef[TrackActor] | None:
+        """Return the ref of a track that is here: one that is only starting will be told when it has."""
+        return self.ref_of(child_id("track", track.key))
 
     # -- reconnects -----------------------------------------------------------------------------------------
 
@@ -263,9 +263,9 @@ class RoomActor(Supervisor):
             self._state.credentials = message.credentials
         self._env.emit(EventKind.ROOM_RECONNECTED, self._state.path, tracks=len(message.sids))
         told = [
-            track.actor.ask(self._news(message.sids.get(sid)), block=False)
+            ref.ask(self._news(message.sids.get(sid)), block=False)
             for sid, track in by_sid.items()
-            if track.actor is not None
+            if (ref := self._ref(track)) is not None
         ]
         self._let_go()
         self.gather(told, lambda: reply.try_set(None))
@@ -300,6 +300,7 @@ class RoomActor(Supervisor):
         elif self._state.closing or track.removed:
             self._forget(track)
         else:
+            track.credentials = self._state.credentials  # they may have been refreshed meanwhile
             self.start_track(track, Future(), lender)
         self.leave_if_empty()
 
