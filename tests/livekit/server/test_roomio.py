@@ -182,11 +182,12 @@ def test_at_the_end_of_a_job_all_is_closed_in_time(server: Server) -> None:
             await room.connect(server.url, token("agent", "job"))
             async with peer(server, "anna", "job", hz=ANNA_HZ):
                 streams: list[rtc.AudioStream] = []
+
+                def on_track(track: rtc.Track, *_: object) -> None:
+                    streams.append(rtc.AudioStream(track, noise_cancellation=processor))
+
                 emitter: Any = room
-                emitter.on(
-                    "track_subscribed",
-                    lambda track, *_: streams.append(rtc.AudioStream(track, noise_cancellation=processor)),
-                )
+                emitter.on("track_subscribed", on_track)
                 await until(lambda: bool(probes.built and probes.built[0].voices[ANNA_HZ]), "heard")
                 await room.disconnect()
                 callbacks: list[Callable[[str], Any]] = context._shutdown_callbacks
