@@ -4,7 +4,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.supervision._backoff import LONGEST_NS, Backoff, BackoffState
@@ -48,9 +48,13 @@ SPECS = st.builds(
 )
 
 
+RUNS = st.sampled_from(["a run", "a run", "just not healthy", "start", "end", "end", "wait", "wait", "wait"])
+
+
+@settings(max_examples=400, deadline=None)
 @given(
     SPECS,
-    st.lists(st.integers(0, 12) | st.sampled_from(["start", "end", "wait", "wait"]) | SPECS, max_size=40),
+    st.lists(st.integers(0, 12) | RUNS | RUNS | RUNS | SPECS, min_size=8, max_size=30),
     st.sampled_from([0.0, 0.125, 0.5, 0.875]),
 )
 def test_any_run_waits_as_the_formula_says(
@@ -67,6 +71,11 @@ def test_any_run_waits_as_the_formula_says(
         elif step == "start":
             began_ns = now_ns
             state.started(now_ns)
+        elif step in ("a run", "just not healthy"):
+            state.started(now_ns)
+            now_ns += spec.healthy_ns - (step != "a run")
+            state.ended(now_ns)
+            failures, began_ns = 0 if step == "a run" else failures, None
         elif step == "end":
             if began_ns is not None and now_ns - began_ns >= spec.healthy_ns:
                 failures = 0

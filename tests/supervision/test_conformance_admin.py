@@ -23,6 +23,7 @@ from greenroom.supervision import (
     CountChildren,
     DeleteChild,
     Dispatcher,
+    GetChildSpec,
     NotForDynamic,
     Restart,
     RestartChild,
@@ -33,6 +34,7 @@ from greenroom.supervision import (
     Strategy,
     Supervisor,
     SupervisorFlags,
+    UpdateSupervisor,
     WhichChildren,
 )
 from greenroom.supervision.probes import Probe
@@ -75,6 +77,8 @@ def test_child_adm(system: ActorSystem) -> None:
         DeleteChild(child="a"),
         WhichChildren(),
         CountChildren(),
+        GetChildSpec(child="a"),
+        UpdateSupervisor(flags=flags()),
     )
     for message in everything:
         with pytest.raises(ActorDead):
@@ -129,6 +133,11 @@ WRONG: list[dict[str, Any]] = [
     {"dispatcher": "pool"},
     {"mailbox": 100},
     {"start_ns": 0},
+    {"kwargs": {1: 2}},
+    {"liveness": 1},
+    {"record_messages": 1},
+    {"register": ""},
+    {"loop": 1},
 ]
 
 
@@ -182,6 +191,7 @@ def test_sup_flags(real: ActorSystem) -> None:
         {"auto_shutdown": "any"},
         {"max_children": 0},
         {"shared_args": 1},
+        {"subtree": 1},
     ]
     for each in wrong:
         with pytest.raises(BadSpec, match=rf"SupervisorFlags\.{next(iter(each))}"):
@@ -356,15 +366,18 @@ def test_temporary_bystander(system: ActorSystem) -> None:
 
 
 def test_simple_global_supervisor(system: ActorSystem) -> None:
-    """Children with names: here the name belongs to the ref, and the next incarnation starts when the last is over."""
+    """Children with registered names: the next incarnation has the name, when the last is over; then it is free."""
     inside: list[int] = []
     most: list[int] = []
 
     def enter(actor: Probe) -> None:
         inside.append(actor.incarnation)
         most.append(len(inside))
+        assert system.whereis("global") == actor.actor_ref
 
-    spec = worker("named", on_start=enter, on_stop=lambda actor: inside.remove(actor.incarnation))
+    spec = worker(
+        "named", register="global", on_start=enter, on_stop=lambda actor: inside.remove(actor.incarnation)
+    )
     tree = Tree(system, flags(Strategy.DYNAMIC), [spec])
     ref = tree.child("named")
     for number in range(2, 6):
@@ -372,6 +385,10 @@ def test_simple_global_supervisor(system: ActorSystem) -> None:
         tree.until(named=number)
     assert tree.child("named") == ref
     assert most == [1] * 5
+    tree.ask(StopChild(child=ref))
+    assert system.whereis("global") is None
+    again = tree.add(spec)
+    assert system.whereis("global") == again != ref
 
 
 def test_each_question_to_a_supervisor_that_ends_is_answered(system: ActorSystem) -> None:

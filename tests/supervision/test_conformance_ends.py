@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import ENDS, MS, Flaky, Tree, flags, hanging, worker
+from tests.supervision.supkit import ENDS, MS, Flaky, Tree, flags, hanging, wait_until, worker
 
 from greenroom.supervision import (
     ActorSystem,
     Cause,
     ChildSpec,
     Crashed,
+    Dispatcher,
     Fenced,
     Normal,
     Restart,
@@ -21,7 +22,13 @@ from greenroom.supervision import (
     Strategy,
     Supervisor,
 )
-from greenroom.supervision.events import ActorEnded, ActorStarted, ChildRestarting
+from greenroom.supervision.events import (
+    ActorEnded,
+    ActorStarted,
+    ChildRestarting,
+    ReportContext,
+    SupervisorReport,
+)
 from greenroom.supervision.probes import Recorder
 
 
@@ -47,6 +54,11 @@ def stops_past_the_budget(system: ActorSystem, strategy: Strategy) -> Tree:
         tree.stop()
     assert [tree.cause(name) for name in ("first", "last", "")] == [Shutdown()] * 3
     assert tree.cause("busy") == Fenced("did not stop within its 30 ms")
+    reports = {event.child: (event.context, event.reason) for event in tree.seen.of(SupervisorReport)}
+    assert reports == {
+        "busy": (ReportContext.SHUTDOWN_ERROR, Fenced("did not stop within its 30 ms")),
+        "busy too": (ReportContext.SHUTDOWN_ERROR, Fenced("did not stop within its 40 ms")),
+    }
     return tree
 
 
@@ -138,6 +150,28 @@ def races(system: ActorSystem, strategy: Strategy) -> None:
 def test_sup_stop_race(system: ActorSystem) -> None:
     """Children that end by themselves while their supervisor stops are not restarted; each keeps its own cause."""
     races(system, Strategy.ONE_FOR_ONE)
+
+
+@pytest.mark.parametrize("restart", Restart)
+def test_who_ended_before_its_turn_to_stop_keeps_its_own_cause(system: ActorSystem, restart: Restart) -> None:
+    """As sup_stop_race, without the race: each of the others has ended before its supervisor comes to it."""
+    tree = Tree(system, flags(intensity=0))
+    refs = [tree.add(worker(how, restart=restart)) for how in CAUSES]
+
+    def all_end(_: Any) -> None:
+        for ref, how in zip(refs, CAUSES, strict=True):
+            ref.send(ENDS[how])
+        if system.runtime.simulated:
+            system.runtime.linger(MS)
+        else:
+            wait_until(system, lambda: not any(ref.is_running() for ref in refs))
+
+    tree.add(worker("last", on_stop=all_end, dispatcher=Dispatcher.PINNED))
+    tree.stop()
+    causes = [tree.cause(how) for how in CAUSES]
+    assert [type(cause) for cause in causes] == [*CAUSES.values()]
+    assert {cause.detail for cause in causes if isinstance(cause, Shutdown)} == {"", "term"}
+    assert tree.cause() == Shutdown()
 
 
 def test_sup_stop_non_shutdown_exit_dynamic(system: ActorSystem) -> None:

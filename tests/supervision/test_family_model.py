@@ -161,7 +161,26 @@ ROOMY: dict[str, Any] = {"intensity": st.just(99), "max_children": st.just(5), "
 """What a theme is not about never ends its program early."""
 GROUPS = st.sampled_from([Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE])
 NO_LIMIT = st.just(SubtreeBudget(intensity=99))
-Program: TypeAlias = tuple[SupervisorFlags, SubtreeBudget, Backoff | None, list[Any]]
+TIGHT = st.builds(SubtreeBudget, intensity=st.integers(1, 4), period_ns=st.integers(10, 60))
+Program: TypeAlias = tuple[SupervisorFlags, SubtreeBudget, list[ChildSpec], list[Any]]
+
+
+def permanent(backoff: Backoff | None) -> list[ChildSpec]:
+    """Return the children with which a program begins."""
+    return [ChildSpec(id=name, start=nothing, backoff=backoff) for name in "abc"]
+
+
+WAITS = st.sampled_from([None, Backoff(initial_ns=9, max_ns=20, jitter=0, immediate_first=False)])
+
+
+def listed(restart: st.SearchStrategy[Restart]) -> Any:
+    """Return children with which a program begins, two of three of which may be significant."""
+    return st.tuples(
+        *[st.builds(any_spec, st.just(name), restart, st.just(name != "a"), WAITS) for name in "abc"]
+    ).map(list)
+
+
+BEGIN = BACKOFFS.map(permanent)
 
 
 def crashes(names: str = "abc") -> st.SearchStrategy[Any]:
@@ -186,16 +205,20 @@ def times(most_ns: int) -> Any:
 
 
 def theme(
-    fields: dict[str, Any], *steps: Any, outer: st.SearchStrategy[SubtreeBudget] = NO_LIMIT, most: int = 60
+    fields: dict[str, Any],
+    *steps: Any,
+    outer: st.SearchStrategy[SubtreeBudget] = NO_LIMIT,
+    begin: Any = BEGIN,
+    most: int = 60,
 ) -> st.SearchStrategy[Program]:
     """Return programs that are about one thing, of few kinds of steps."""
     flags = st.builds(SupervisorFlags, **FIELDS | ROOMY | fields)
-    return st.tuples(flags, outer, BACKOFFS, st.lists(st.one_of(*steps), min_size=12, max_size=most))
+    return st.tuples(flags, outer, begin, st.lists(st.one_of(*steps), min_size=12, max_size=most))
 
 
 STOPS = st.tuples(st.sampled_from(["stop", "restart", "restart", "delete"]), NAMES)
 THEMES: dict[str, st.SearchStrategy[Program]] = {
-    "anything": st.tuples(FLAGS, BUDGETS, BACKOFFS, st.lists(OPERATION, min_size=12, max_size=50)),
+    "anything": st.tuples(FLAGS, BUDGETS, BEGIN, st.lists(OPERATION, min_size=12, max_size=50)),
     "the window": theme(
         {"intensity": st.integers(2, 6), "auto_shutdown": st.just(AutoShutdown.NEVER)},
         crashes(),
@@ -205,12 +228,12 @@ THEMES: dict[str, st.SearchStrategy[Program]] = {
         updates(period_ns=st.integers(1, 40)),
     ),
     "the subtree's budgets": theme(
-        {"subtree": st.none() | BUDGETS, "auto_shutdown": st.just(AutoShutdown.NEVER)},
+        {"subtree": st.none() | BUDGETS | TIGHT, "auto_shutdown": st.just(AutoShutdown.NEVER)},
         crashes(),
         crashes(),
         times(9),
         st.tuples(st.just("elsewhere")),
-        updates(subtree=st.none() | BUDGETS),
+        updates(subtree=st.none() | TIGHT | TIGHT),
         outer=BUDGETS,
     ),
     "back-off": theme(
@@ -230,13 +253,17 @@ THEMES: dict[str, st.SearchStrategy[Program]] = {
         respecs(st.sampled_from(Restart), BACKOFFS),
     ),
     "significant children": theme(
-        {"auto_shutdown": st.sampled_from(AutoShutdown)},
+        {
+            "strategy": st.sampled_from([*LISTED, Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ONE]),
+            "auto_shutdown": st.sampled_from([*AutoShutdown, AutoShutdown.ALL_SIGNIFICANT]),
+        },
         st.tuples(st.just("add"), SPECS),
         respecs(st.sampled_from([Restart.TRANSIENT, Restart.TRANSIENT, Restart.TEMPORARY]), BACKOFFS),
         st.tuples(st.just("end"), NAMES, st.sampled_from([*CAUSES, Fenced("cut off")])),
         crashes(),
         times(3),
         STOPS,
+        begin=listed(st.sampled_from([Restart.TRANSIENT, Restart.TRANSIENT, Restart.TEMPORARY])),
     ),
     "few places": theme(
         {"max_children": st.sampled_from([3, 3, 4, 2]), "auto_shutdown": st.just(AutoShutdown.NEVER)},
@@ -334,9 +361,12 @@ def test_the_rules_decide_what_otp_decides(
     about: str, data: st.DataObject, outcomes: list[str], dice: list[float]
 ) -> None:
     """Any starts, ends, failures, admin calls, updates, back-offs, budgets and time steps: the same decisions."""
-    flags, outer, backoff, operations = data.draw(THEMES[about])
+    flags, outer, children, operations = data.draw(THEMES[about])
     real, naive = Prompt(flags, outer, deque(outcomes)), Naive(flags, outer, deque(outcomes))
-    begin: list[Any] = [("add", ChildSpec(id=name, start=nothing, backoff=backoff)) for name in "abc"]
+    flags_allow = flags.auto_shutdown is not AutoShutdown.NEVER
+    begin: list[Any] = [
+        ("add", spec if flags_allow else replace(spec, significant=False)) for spec in children
+    ]
     for number, operation in enumerate(begin + operations):
         real.dice = naive.dice = dice[number % len(dice)]
         if operation[0] == "time":

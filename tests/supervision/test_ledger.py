@@ -75,7 +75,7 @@ class NaiveLedger:
         return decisions
 
 
-HOLDERS = st.sampled_from("ab")
+HOLDERS = st.sampled_from("abc")
 INCARNATIONS = st.integers(1, 3)
 LEASES = st.integers(1, 8).map(LeaseId)
 
@@ -85,7 +85,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ours = Ledger()
+        self.ours = Ledger(remembered_ends=3)  # no more than that are there
         self.naive = NaiveLedger()
         self.monitored: set[tuple[object, int]] = set()
         self.ended: list[LeaseId] = []
@@ -98,7 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
             with pytest.raises(LeaseRefused):
                 self.ours.grant(holder, incarnation, 0)
             return
-        lease_id, decisions = self.ours.grant(holder, incarnation, 0)
+        lease_id, decisions = self.ours.grant(holder, incarnation, self.naive.granted)
         assert lease_id == self.naive.granted
         self.perform(decisions, wanted)
 
@@ -147,6 +147,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def the_live_leases_are_the_same(self) -> None:
         live = [(each.lease_id, each.holder, each.incarnation) for each in self.ours.leases()]
         assert live == self.naive.rows
+        assert all(each.granted_ns == each.lease_id for each in self.ours.leases()), (
+            "granted at the time of its id"
+        )
         assert len(self.ours) == len(self.naive.rows)
 
     @invariant()

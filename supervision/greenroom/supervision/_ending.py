@@ -41,10 +41,16 @@ from greenroom.supervision._restart import (
 )
 from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
-from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorFencedEvent
+from greenroom.supervision.events import (
+    ActorCrashedEvent,
+    ActorEnded,
+    ActorFencedEvent,
+    ReportContext,
+    SupervisorReport,
+)
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
-from greenroom.supervision.snapshot import FlightKind
+from greenroom.supervision.snapshot import ActorKind, FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
@@ -303,9 +309,25 @@ class Ending(Place):
             except BaseException as error:  # noqa: BLE001 - as in `foreign`, without its call
                 self.crash(error, self.life, epoch)
         elif not started:
+            if self.system.observers and isinstance(signal, ChildEnded) and is_abnormal(signal.cause):
+                self._report(signal)
             self.forget(child)
             if not (self.together and self.children):
                 self._advance_end(self.life, epoch)
+
+    def _report(self, ended: ChildEnded) -> None:
+        """Tell of a child that did not stop as it was told: a supervisor that is stopping hears of it no more."""
+        if self.actor_class.actor_kind is ActorKind.SUPERVISOR:
+            context, name = ReportContext.SHUTDOWN_ERROR, ended.child._cell.name
+            self.system.emit(
+                SupervisorReport(
+                    path=self.path,
+                    context=context,
+                    child=name,
+                    incarnation=ended.incarnation,
+                    reason=ended.cause,
+                )
+            )
 
     def _advance_end(self, life: Incarnation, epoch: int) -> None:
         """Stop the next child; when there is none left, finish."""
