@@ -67,6 +67,7 @@ WERE = FaultPlan(
 ALL_KEPT = (
     294,  # a worker fenced by its shutdown budget inside a call of its own; frames went on through its processor
     1069,  # a closing room waited for a track that had failed to start
+    200760,  # a second move while the track was being started for the first ended it, and its end took another of its name along
 )
 """Seeds that have found something with the plan ``all``."""
 
@@ -75,6 +76,20 @@ ALL_KEPT = (
 def test_seeds_that_found_something_with_all_faults(seed: int) -> None:
     """They hold now."""
     run(random_scenario(seed), seed=seed, setting=Setting(faults=load_faults("all"))).check()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "seed"),
+    [
+        (
+            "moves",
+            96,
+        ),  # a lease that was lent to the next room while another of the same track was still to come
+    ],
+)
+def test_seeds_of_shipped_scenarios_that_found_something_with_all_faults(scenario: str, seed: int) -> None:
+    """They hold now."""
+    run(load_scenario(scenario), seed=seed, setting=Setting(faults=load_faults("all"))).check()
 
 
 @pytest.mark.parametrize(("scenario", "plan", "seed"), KEPT)

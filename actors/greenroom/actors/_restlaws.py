@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from greenroom.actors._books import ProcessorBook
 from greenroom.actors._context import shown
-from greenroom.actors._desired import StreamState, TrackState
+from greenroom.actors._desired import Granted, StreamState, TrackState
 from greenroom.actors._env import Env
 from greenroom.actors._holds import HoldsActor
 from greenroom.actors._lanes import QueuedLane
@@ -99,6 +99,14 @@ def _streams(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
                 yield track, stream
 
 
+def _lent_to(env: Env, holder: Any) -> Iterator[Granted]:
+    """Yield the leases that a room has while tracks are on their way to it."""
+    for room in env.rooms.copy().values():
+        for track in room.tracks.copy().values():
+            if track.lent is not None and track.lent[0] == holder:
+                yield from track.lent[1]
+
+
 def _counts_agree(book: ProcessorBook, live: int) -> Iterator[Finding]:
     if book.leases != live:
         yield LEASES, f"{book.name} says that it has {book.leases} leases, and has {live}"
@@ -165,12 +173,8 @@ def _has_holder(
     elif isinstance(actor, HoldsActor):
         known = list(env.holds)
     elif isinstance(actor, RoomActor):
-        if actor._moves:
-            return
         known = [granted for kept in actor._held.values() for granted in kept]
-        lends = any(stream.moving for _, stream in _streams(env))
-        if lends:
-            return
+        known += _lent_to(env, holder)
     else:
         return
     if not any(each.name == book.name and each.lease_id == lease.lease_id for each in known):

@@ -56,6 +56,7 @@ class RoomActor(Supervisor):
         self._directory = directory
         self._dropping: dict[str, list[Future[None]]] = {}
         self._moves: dict[str, Move] = {}
+        self._starting: dict[str, Future[StartedChild]] = {}
         self._held: dict[str, list[Granted]] = {}
         self._grace: OwnTimer | None = None
         super().__init__(
@@ -68,6 +69,7 @@ class RoomActor(Supervisor):
         state = self._state
         for track in list(state.tracks.values()):
             track.kept = ()  # those leases ended with the incarnation that held them
+            track.moving = False
             if track.room_name != state.name or (track.ticket and not track.claim()):
                 state.tracks.pop(track.key)  # another room has it by now
             elif track.lent is not None:
@@ -121,8 +123,9 @@ class RoomActor(Supervisor):
         error = None
         if failed or not (track.removed or self._state.closing or self._env.closing):
             error = TooManyRestarts(f"track {track.key!r} failed too often")
-        if self._state.tracks.pop(track.key, None) is None:
+        if not self.has(track):
             return
+        del self._state.tracks[track.key]
         close_track(self._env, track, error)
         self._env.emit(EventKind.TRACK_REMOVED, track.path, sid=track.sid)
         for reply in self._dropping.pop(track.key, ()):
@@ -152,8 +155,10 @@ class RoomActor(Supervisor):
     def start_track(self, track: TrackState, reply: Future[Any], lender: ActorRef[Any] | None = None) -> None:
         """Have a track started that is this room's; its streams take their leases over from ``lender``."""
         self._state.tracks[track.key] = track
+        track.moving = False
         lent = () if lender is None else [(lender, granted) for granted in track.leases()]
-        self.when(self.start_child(self._child_spec(track)), self._on_started, track, reply, lent)
+        started = self._starting[track.key] = self.start_child(self._child_spec(track))
+        self.when(started, self._on_started, track, reply, lent)
 
     def _on_started(
         self,
@@ -162,6 +167,8 @@ class RoomActor(Supervisor):
         reply: Future[Any],
         lent: Sequence[tuple[ActorRef[Any], Granted]],
     ) -> None:
+        if self._starting.get(track.key) is started:
+            del self._starting[track.key]
         for lender, granted in lent:  # those that nobody has taken over
             granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))
         error = started.error()
@@ -284,7 +291,11 @@ class RoomActor(Supervisor):
             reply.try_fail(NotThere("track", message.key, self._state.tracks))
             return
         move = self._moves[message.key] = Move(self, track, message, reply)
-        move.begin()
+        starting = self._starting.get(message.key)
+        if starting is None:
+            move.begin()
+        else:  # its streams are taking their pipelines over from the move before
+            self.when(starting, lambda _: move.begin())
 
     def has(self, track: TrackState) -> bool:
         """Whether a track is in this room."""

@@ -95,7 +95,6 @@ class TrackActor(Supervisor):
 
     def on_start(self) -> Any:
         """Start the streams that should be open; nothing, if the track should be gone."""
-        self._state.moving = False
         self._state.actor = self.actor_ref
         if self._state.removed:
             close_track(self._env, self._state)

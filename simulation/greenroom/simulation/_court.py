@@ -10,12 +10,14 @@ from greenroom.actors import SessionEvent, SessionReport
 from greenroom.actors.laws import LAWS, EventLaws
 from greenroom.simulation.errors import LawBroken
 from greenroom.simulation.laws import Law
+from greenroom.supervision.errors import BlockingInHandler
 
 if TYPE_CHECKING:
     from greenroom.simulation._stage import Stage
 
 PROGRESS: Final = 9
 ANSWERED: Final = 5
+BLOCKS: Final = "nothing that is simulated blocks"
 TITLES: Final = {
     **{number: title for number, title, _, _ in LAWS},
     PROGRESS: "when faults end, every open stream gets processed frames again",
@@ -67,6 +69,11 @@ class Court:
         wanted = law not in self._excused and (self._only is None or law in self._only)
         if self.broken is None and not self.adjourned and wanted:
             self.broken = LawBroken(law, TITLES[law], detail)
+
+    def find_blocking(self, call: BlockingInHandler) -> None:
+        """Something that is simulated called what would block, whoever caught what it got for it."""
+        if self.broken is None and not self.adjourned:
+            self.broken = LawBroken(0, BLOCKS, str(call))
 
     def verdict(self) -> LawBroken | None:
         """Return what does not hold, if anything."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from greenroom.simulation._actorfaults import ActorFaults
-from greenroom.simulation._court import ANSWERED, TITLES, Court
+from greenroom.simulation._court import ANSWERED, BLOCKS, TITLES, Court
 from greenroom.simulation._faults import ACTOR, NO_FAULTS, FaultPlan, Fired, Injector
 from greenroom.simulation._loop import SimulatedLoop, Stuck
 from greenroom.simulation._player import Story, story_of
@@ -273,7 +273,6 @@ def _verdict(
 
 
 OWN_ERRORS: Final = "the processor under test raises nothing by itself"
-BLOCKS: Final = "nothing that is simulated blocks"
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from greenroom.simulation._court import BLOCKS
 from greenroom.simulation._faults import ACTOR, Fault, FaultPlan
 from greenroom.simulation._replay import Repeat
 from greenroom.simulation._run import Outcome, Setting, run
@@ -14,6 +15,8 @@ from greenroom.supervision.simulated import SimulatedRuntime
 T = TypeVar("T")
 RUNS: Final = 400
 """How many runs shrinking may take, for scenario and faults, and again for the schedule."""
+BLOCKED_RUNS: Final = 12
+"""The same for what blocks: a run may take half a second of real time until the watchdog has noticed."""
 HOOKED: Final = Fault(at=ACTOR, kind="kill", name="nothing", nth=(1,))
 """Never happens; but where actors may be struck they end by a step of their own, so the schedule is the same with it."""
 OTHER_SEEDS: Final = 3
@@ -74,6 +77,8 @@ class _Search:
         if self.outcome.failure is None:
             raise ValueError("the run does not fail: there is nothing to shrink")
         self._key = self.outcome.failure.key
+        if self.outcome.failure.title == BLOCKS:
+            self._left = self._runs = min(runs, BLOCKED_RUNS)
 
     def _run(self, repeat: Repeat) -> Outcome:
         self.count += 1

@@ -103,6 +103,8 @@ class Stage:
 
     def _on_step(self) -> None:
         court = self.court
+        if self.runtime.blocked:
+            court.find_blocking(self.runtime.blocked[0])
         court.on_step()
         if court.news and self.runtime.at_rest:
             court.on_rest()

@@ -243,7 +243,8 @@ class Stepping:
         cell = current.cell
         where, called = place(sys._getframe(1) if frame is None else frame)
         what = f"{called if in_library and called else what}()" if in_library else what
-        error = BlockingInHandler("the simulation" if cell is None else cell.path, what, where)
+        lane = self._due.path if isinstance(self._due, Pinned) else "the simulation"
+        error = BlockingInHandler(lane if cell is None else cell.path, what, where)
         self.blocked.append(error)
         return error
 
