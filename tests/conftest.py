@@ -1,11 +1,13 @@
-"""Teardown asserts: a test that leaves an actor, a timer or a thread behind fails."""
+"""Teardown asserts: a test that leaves an actor, a timer or a thread behind fails; how it set logging up ends with it."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from typing import Any
 from weakref import WeakSet
 
 import pytest
+import structlog
 
 from greenroom.supervision._default import close_default_system
 from greenroom.supervision._system import ActorSystem
@@ -39,3 +41,16 @@ def _nothing_is_left() -> Iterator[None]:
     assert not any(timers.values()), f"timers were left: {timers.values()}"
     threads = [thread.name for thread in _threads() - before]
     assert not threads, f"threads were left: {threads}"
+
+
+@pytest.fixture(autouse=True)
+def _logging_is_as_it_was() -> Iterator[None]:
+    """Undo what the command under test set up for its process."""
+    loggers = [logging.getLogger(name) for name in (None, "greenroom")]
+    before = [(each, each.level, each.propagate, each.disabled, list(each.handlers)) for each in loggers]
+    yield
+    structlog.reset_defaults()
+    for logger, level, propagate, disabled, handlers in before:
+        logger.setLevel(level)
+        logger.propagate, logger.disabled = propagate, disabled
+        logger.handlers[:] = handlers
