@@ -13,7 +13,7 @@ LIVEKIT_SERVER := github.com/livekit/livekit-server/cmd/server@v1.9.12
 BIN := $(DEV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep bench clean
+.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep mutants bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -70,6 +70,10 @@ sweep: $(DEV)/.done
 	$(BIN)/greenroom simulate random --seeds 400 --faults all --strategy delay --first 50000
 	$(BIN)/greenroom simulate reference --seeds 60 --faults all
 	GREENROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -m sweep $(ARGS)
+
+## make mutants    plants mistakes in our own code, one at a time, and has the simulator find them (ARGS='--jobs 4')
+mutants: $(DEV)/.done
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 ## make bench      one table: what, here, beside what, ratio, goal, met or not
 bench: $(DEV)/.done

@@ -50,6 +50,7 @@ def at_rest(
             yield from _has_holder(env, book, lease, transferred)
         if not moving and book.state is ProcessorState.READY and not busy(book.name):
             yield from _knows(book, expected_context(env, book.name, leases))
+    yield from _holds_hold(env)
     if not moving:
         yield from _tracks_know_their_rooms(env)
         yield from _own_is_own(env)
@@ -122,6 +123,14 @@ def _closes_after_the_last(book: ProcessorBook, live: int) -> Iterator[Finding]:
         yield LEASES, f"{book.name} is being closed under {live} leases"
     elif not closing and book.leases_granted and not live:
         yield LEASES, f"{book.name} has no lease left, and is not being closed"
+
+
+def _holds_hold(env: Env) -> Iterator[Finding]:
+    """What somebody holds is a live lease: another one, where its processor had to be replaced."""
+    for granted in env.holds.copy():
+        processor = _running(granted.processor)
+        if not granted.over and (processor is None or processor._ledger.find(granted.lease_id) is None):
+            yield LEASES, f"a hold on {granted.name} is a hold on nothing"
 
 
 def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """What each word of a scenario does: through the session's public door, with what the scenario has named so far."""
 
 import asyncio
+import weakref
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -167,6 +168,8 @@ class Acts:
         if opened is None:
             return
         opened.check.expects = _never
+        if opened.stream._state.sink is None:  # what a sink takes needs nobody to have the stream
+            self.stage.dropped.append((weakref.ref(opened.stream), opened.stream._state))
         if opened.task is not None:
             self.reading.remove(opened.task)
             opened.task.cancel()

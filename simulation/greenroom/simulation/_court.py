@@ -20,7 +20,7 @@ ANSWERED: Final = 5
 BLOCKS: Final = "nothing that is simulated blocks"
 TITLES: Final = {
     **{number: title for number, title, _, _ in LAWS},
-    PROGRESS: "when faults end, every open stream gets processed frames again",
+    PROGRESS: "when faults end, every open stream gets processed frames again, and every other ends",
 }
 """The laws by number: the eight of a session, and that progress is made."""
 NAMES: Final = {

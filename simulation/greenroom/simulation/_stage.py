@@ -63,6 +63,7 @@ class Stage:
         transferred: leases that were handed over to streams: processor and number.
         sinks: what streams were written to.
         readers: who iterates.
+        dropped: streams whose handles were dropped (by weak references): they have to end once those are gone.
         on_note: told what the story does, for traces: who, and what.
     """
 
@@ -77,6 +78,7 @@ class Stage:
         self.sources: list[SimulatedSource] = []
         self.sinks: list[SimulatedSink] = []
         self.readers: list[FrameCheck] = []
+        self.dropped: list[tuple[Any, Any]] = []
         self.report: SessionReport | None = None
         self.own_errors: list[tuple[str, BaseException]] = []
         self.on_note: Callable[[str, str], None] | None = None
@@ -147,6 +149,25 @@ class Stage:
             self.court.find(ANSWERED, f"{pending()[0]} was never answered")
         if not await self.until(lambda: not self._starving(before), within_ns=SETTLE_NS):
             self.court.find(PROGRESS, self._starving(before)[0])
+        if not await self.until(lambda: not self._lingering(), within_ns=SETTLE_NS):
+            self.court.find(PROGRESS, self._lingering()[0])
+
+    def _lingering(self) -> list[str]:
+        """Return the streams that should have ended by now: they, or their tracks, were told to; or their source has."""
+        if self.over:
+            return []
+        gone = [state for handle, state in self.dropped if handle() is None]
+        left = [f"stream {each.name}, which nobody has, goes on" for each in gone if not each.gone.done()]
+        for room in self.session.record().rooms.copy().values():
+            for track in room.tracks.copy().values():
+                over = track.removed or (track.source is not None and track.fan.over)
+                streams = track.streams.copy().values()
+                left += [
+                    f"{track.path}/stream:{each.name} should have ended"
+                    for each in streams
+                    if over or each.removed
+                ]
+        return left
 
     def _starving(self, before: Mapping[FrameCheck, int]) -> list[str]:
         """Return the streams that should have come through again, and have not."""

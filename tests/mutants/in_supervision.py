@@ -1,0 +1,317 @@
+"""Mistakes in ``supervision/``: mailboxes, ends, fences, watches, restarts."""
+
+from typing import Final
+
+from tests.mutants.planting import Mutant, mutant
+
+ACTORS: Final[tuple[Mutant, ...]] = (
+    mutant(
+        "ask-never-answered",
+        "an answer that was put off is not given at the actor's end",
+        "supervision._ending",
+        "            life.fail_deferred(self._answer_at_end(cause, life))\n        for watch",
+        "            life.deferred = None\n        for watch",
+    ),
+    mutant(
+        "fenced-and-not-answered",
+        "a fence leaves the one unanswered whose message is being handled",
+        "supervision._ending",
+        "        if asking is not None and asking.reply is not None:\n"
+        "            asking.reply.try_fail(ActorFenced(self.path, now.number))\n        return True",
+        "        return True",
+    ),
+    mutant(
+        "fence-lets-late-sends-through",
+        "a thread that was given up may still send",
+        "supervision._mailbox",
+        "        if self.zombies:\n            self.refuse_zombies()\n        if self.terminated:\n            return False\n        user",
+        "        if self.terminated:\n            return False\n        user",
+    ),
+    mutant(
+        "fence-without-epoch",
+        "a fence does not revoke the epoch",
+        "supervision._ending",
+        "            self.epoch += 1\n            thread, self.thread",
+        "            thread, self.thread",
+    ),
+    mutant(
+        "late-stop",
+        "a request to stop that comes late hits the next incarnation",
+        "supervision._ending",
+        "        if life is self.life:\n            self.begin_end(cause, life, epoch)",
+        "        if life is self.life or life.number < self.life.number:\n"
+        "            self.begin_end(cause, self.life, epoch)",
+    ),
+    mutant(
+        "timer-of-the-dead",
+        "timers outlive the incarnation that set them",
+        "supervision._incarnation",
+        "        for timer in tuple(timers or ()):\n            timer.cancel()",
+        "        assert not timers or timers",
+        (
+            "supervision._cell",
+            "        if life is self.life and self.state in (STARTING, RUNNING):\n            function, args",
+            "        if self.state in (STARTING, RUNNING):\n            function, args",
+        ),
+    ),
+    mutant(
+        "told-after-demonitor",
+        "a notice that is under way comes although its monitor was taken back",
+        "supervision._cell",
+        "        if life.monitors is not None and life.monitors.pop(down.monitor, None) is not None:",
+        "        if life.monitors is None or life.monitors.pop(down.monitor, None) is None or life.monitors is not None:",
+    ),
+    mutant(
+        "watch-missed",
+        "who watches an incarnation that is over already is not told",
+        "supervision._place",
+        '        Watch(callback, incarnation).tell(which, cause or Shutdown("it was over before it was watched"))',
+        "        if cause is not None:\n            Watch(callback, incarnation).tell(which, cause)",
+    ),
+    mutant(
+        "watch-told-twice",
+        "a watch is told at the incarnation's end and at the actor's",
+        "supervision._place",
+        "        return [self.watches.pop(key) for key in keys]",
+        "        return [self.watches[key] for key in keys]",
+    ),
+    mutant(
+        "monitor-not-taken-back",
+        "the monitors of an incarnation stay when it ends",
+        "supervision._incarnation",
+        "        for key, target in tuple((monitors or {}).items()):\n            target.unwatch(key)",
+        "        for key, target in tuple((monitors or {}).items())[1:]:\n            target.unwatch(key)",
+        (
+            "supervision._cell",
+            "        if life is not self.life or self.state not in (STARTING, RUNNING):\n            return\n        if life.monitors is not None and life",
+            "        if self.state not in (STARTING, RUNNING):\n            return\n        if life.monitors is None or life",
+        ),
+    ),
+    mutant(
+        "children-in-the-wrong-order",
+        "an actor ends without waiting for its children",
+        "supervision._ending",
+        "        if self.children:\n            return\n        if not life.cleaned:",
+        "        if self.children and not self.together:\n            self.children = None\n        if not life.cleaned:",
+    ),
+    mutant(
+        "orphan",
+        "a child that is spawned while its parent ends is taken in",
+        "supervision._place",
+        "                if self.state not in (STARTING, RUNNING):\n                    raise ActorEnding",
+        "                if self.state == ENDED:\n                    raise ActorEnding",
+    ),
+    mutant(
+        "dead-letters-lost",
+        "what waits at an actor's end is thrown away",
+        "supervision._mailbox",
+        "            self.dead_letter(item, UNHANDLED)",
+        "            assert item is not None",
+    ),
+    mutant(
+        "last-message-lost",
+        "a message that comes while the mailbox runs dry wakes nobody",
+        "supervision._place",
+        "        return bool(self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False)",
+        "        return bool(self.control) and self.idle.acquire(False)",
+    ),
+    mutant(
+        "stash-lost-on-second-failure",
+        "a message that is to be tried again is lost when the next incarnation does not start",
+        "supervision._place",
+        "        if again is not None:\n            bury_retry(self, again)\n",
+        "        if again is not None and self.incarnation == again.incarnation:\n            bury_retry(self, again)\n",
+    ),
+    mutant(
+        "tried-for-ever",
+        "a message that crashes the actor twice is tried a third time",
+        "supervision._leftover",
+        "        again, life.retrying = life.retrying, None\n    if again is None:\n        return\n",
+        "        again, life.retrying = life.retrying, None\n    if again is None:\n        return\n"
+        "    if type(again.item) is not Ask:\n        cell.retry = again\n        return\n",
+    ),
+    mutant(
+        "overflow-not-accounted",
+        "a message that pushes out another is not accounted for",
+        "supervision._mailbox",
+        "        if evicted is not None:\n            self.dead_letter(evicted, DROPPED)",
+        "        if evicted is not None and is_stop(evicted):\n            self.dead_letter(evicted, DROPPED)",
+    ),
+    mutant(
+        "stop-not-answered",
+        "who asks an actor to stop that is being fenced waits for ever",
+        "supervision._place",
+        "            watch.tell(self.incarnation, life.cause or Shutdown())\n        answer_stops(life)\n",
+        "            watch.tell(self.incarnation, life.cause or Shutdown())\n",
+        (
+            "supervision._ending",
+            "        if life.stops:\n            answer_stops(life)",
+            "        if life.stops and not life.fenced:\n            answer_stops(life)",
+        ),
+    ),
+    mutant(
+        "no-stop-budget",
+        "an end that hangs is waited for",
+        "supervision._ending",
+        "        if budget_ns:\n            overrun",
+        "        if budget_ns and life.start_timer is not None:\n            overrun",
+    ),
+    mutant(
+        "no-start-budget",
+        "a start that hangs is waited for",
+        "supervision._cell",
+        "            if self.start_ns is not None:\n",
+        "            if self.start_ns is not None and self.incarnation > 1_000:\n",
+    ),
+    mutant(
+        "start-timer-left",
+        "the budget of a start goes on when it has started",
+        "supervision._cell",
+        "            life.started_ns = self.system.runtime.now_ns()\n            if life.start_timer is not None:\n"
+        "                life.cancel_start_timer()\n",
+        "            life.started_ns = self.system.runtime.now_ns()\n",
+        (
+            "supervision._ending",
+            "            if if_starting and self.state > STARTING:\n                return False\n",
+            "",
+        ),
+    ),
+    mutant(
+        "name-of-the-dead",
+        "the name of an actor that is gone is not given free",
+        "supervision._place",
+        "            if self.names:\n                self.system.names.forget(self)\n",
+        "            if self.names and self.children:\n                self.system.names.forget(self)\n",
+    ),
+    mutant(
+        "not-released",
+        "an actor that is fenced while nobody is inside does not give back what it holds",
+        "supervision._ending",
+        "            if not (thread or again or now.cleaned):",
+        "            if not (thread or again or now.cleaned or reason):",
+    ),
+    mutant(
+        "second-fence-forgotten",
+        "the children of an actor that hangs in its end are not given up with it",
+        "supervision._ending",
+        "        if again:\n            for child in list(self.children or ()):",
+        "        if again and not self.children:\n            for child in list(self.children or ()):",
+    ),
+)
+
+SUPERVISORS: Final[tuple[Mutant, ...]] = (
+    mutant(
+        "intensity-off-by-one",
+        "one restart more than the intensity is admitted",
+        "supervision._intensity",
+        "        return len(times) <= self._limit",
+        "        return len(times) <= self._limit + 1 - (self._limit == 0)",
+        ("supervision._intensity", "deque(maxlen=limit + 1)", "deque(maxlen=limit + 2)"),
+    ),
+    mutant(
+        "intensity-too-strict",
+        "a supervisor gives up one restart too early",
+        "supervision._intensity",
+        "        return len(times) <= self._limit",
+        "        return len(times) < self._limit or not self._limit > 0 < len(times) <= self._limit",
+    ),
+    mutant(
+        "period-forgotten",
+        "restarts of long ago still count",
+        "supervision._intensity",
+        "        while times and times[0] < oldest_ns:",
+        "        while times and times[0] < oldest_ns - 10 * self._period_ns:",
+    ),
+    mutant(
+        "failed-start-not-counted",
+        "a restart whose start fails does not count",
+        "supervision._family",
+        "        if child.status is RESTARTING:\n            return self._again(child, now_ns, dice)",
+        "        if child.status is RESTARTING:\n            child.restarting(TIMED)\n"
+        "            return (StartAfter(child.id, 1_000_000),)",
+    ),
+    mutant(
+        "transient-for-ever",
+        "a transient child that ended in order is started again",
+        "supervision._restart",
+        "        case Restart.TRANSIENT:\n            return is_abnormal(cause)",
+        "        case Restart.TRANSIENT:\n            return not isinstance(cause, Shutdown)",
+    ),
+    mutant(
+        "temporary-restarted",
+        "a temporary child that crashes is started again",
+        "supervision._restart",
+        "        case Restart.TEMPORARY:\n            return False",
+        "        case Restart.TEMPORARY:\n            return isinstance(cause, Crashed)",
+    ),
+    mutant(
+        "one-for-all-but-one",
+        "one_for_all leaves the last child alone",
+        "supervision._family",
+        "        members = list(self) if everybody else",
+        "        members = [child, *[each for each in self if each is not child][:-1]] if everybody else",
+    ),
+    mutant(
+        "rest-for-one-too-near",
+        "rest_for_one leaves those alone that were started after it",
+        "supervision._group",
+        "        if members or each is child or unfinished:",
+        "        if each is child or unfinished:",
+    ),
+    mutant(
+        "stopped-and-started",
+        "a child that is stopped while it waits for its restart is started after all",
+        "supervision._keeper",
+        "        timer, kept.timer = kept.timer, None\n        if timer is not None:\n            timer.cancel()",
+        "        kept.timer = None",
+        (
+            "supervision._family",
+            "        if child is None or not child.is_timed:\n            return ()",
+            "        if child is None:\n            return ()",
+        ),
+    ),
+    mutant(
+        "started-twice",
+        "a child is started while its last incarnation is being stopped",
+        "supervision._family",
+        "        if child.status is STOPPING:\n            return ()\n        if child.status is RESTARTING and",
+        "        if child.status is STOPPING:\n            child.status = STOPPED\n            return ()\n"
+        "        if child.status is RESTARTING and",
+    ),
+    mutant(
+        "stop-of-a-child-not-answered",
+        "who stops a child that fails to start meanwhile is not answered",
+        "supervision._keeper",
+        "            reply.try_fail(failed)\n        kept.is_over()\n",
+        "            reply.try_fail(failed)\n",
+    ),
+    mutant(
+        "start-of-a-child-not-answered",
+        "who starts a child that ignores its start is not answered",
+        "supervision._keeper",
+        "                kept.has_started(StartedChild(ref=None))\n                kept.is_over()",
+        "                kept.is_over()",
+    ),
+    mutant(
+        "gave-up-and-went-on",
+        "past its intensity a supervisor does not end",
+        "supervision._keeper",
+        '        self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))',
+        "        assert self._actor is not None",
+    ),
+    mutant(
+        "boot-out-of-order",
+        "a supervisor acknowledges before its last child has started",
+        "supervision._keeper",
+        "        spec = self._boot.pop()\n        self._booting = spec.id\n",
+        "        spec = self._boot.pop()\n        self._booting = spec.id if self._boot else ''\n"
+        "        if not self._boot:\n            self._up = True\n            self._actor.acknowledge()\n",
+    ),
+    mutant(
+        "shut-down-too-early",
+        "any significant child that ends shuts down a supervisor that waits for all",
+        "supervision._family",
+        "        if mode is AutoShutdown.ALL_SIGNIFICANT and any(",
+        "        if mode is AutoShutdown.ANY_SIGNIFICANT and any(",
+    ),
+)
