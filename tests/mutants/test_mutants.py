@@ -11,7 +11,7 @@ from tests.mutants.planting import ROOT, Edit, Misplaced, check, mutant, plant, 
 
 QUICK = {
     "release-twice": (8, "2 "),
-    "restart-without-push": (3, "3 "),
+    "clear-sent-twice": (5, "3 "),
     "credentials-first": (3, "3 "),
     "token-in-an-event": (3, "8 "),
     "kept-for-good": (3, "2 "),
