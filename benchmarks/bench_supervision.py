@@ -128,13 +128,14 @@ def rows() -> list[Row]:
         ours, theirs = system.start(Echo), PykkaEcho.start()
         own: ActorRef[Echo] = system.launch(Echo, name="own", dispatcher=Dispatcher.PINNED)[0]
         tells = [(tell_us(ours), tell_us(theirs)) for _ in range(ROUNDS)]
-        asks = [(ask_us(ours), ask_us(own), ask_us(theirs)) for _ in range(ROUNDS)]
+        here: ActorRef[Echo] = system.launch(Echo, name="here", dispatcher=Dispatcher.CALLER)[0]
+        asks = [(ask_us(ours), ask_us(own), ask_us(here), ask_us(theirs)) for _ in range(ROUNDS)]
         theirs.stop()
         stops = [(stop_us(system, FEW), stop_us(system, MANY)) for _ in range(3)]
         kib = kib_each(system)
     start, alone, pykka_start = _medians(starts)
     tell, pykka_tell = _medians(tells)
-    ask, own_ask, pykka_ask = _medians(asks)
+    ask, own_ask, here_ask, pykka_ask = _medians(asks)
     few, many = _medians(stops)
     return [
         _faster("start of a supervised actor, acknowledged", start, pykka_start, "start", 5),
@@ -157,7 +158,8 @@ def rows() -> list[Row]:
         ),
         _faster("tell, handled", tell, pykka_tell, "tell", 3),
         _faster("ask, p50, of an actor with a thread of its own, as Pykka's", own_ask, pykka_ask, "ask", 1),
-        _faster("ask, p50, of an actor that is idle on the pool", ask, pykka_ask, "ask", 2),
+        _faster("ask, p50, of an actor that is idle on the pool", ask, pykka_ask, "ask", 1),
+        _faster("ask, p50, of one that its callers run, idle", here_ask, pykka_ask, "ask", 2),
     ]
 
 

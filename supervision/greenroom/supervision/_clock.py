@@ -43,7 +43,9 @@ class Clock:
           a timer first appends and then looks at ``_until_ns``. So one of them sees the other, and none is late;
         - the heap is changed by the thread, or by who counts the timers, and by nobody else: a finalizer that the
           garbage collector runs in the middle of that may set and cancel timers;
-        - cancelled ones are thrown away in bulk, so there are never many more entries than timers.
+        - cancelled ones are thrown away in bulk, so there are never many more entries than timers;
+        - a cancelled one that would be the next is kept until it would have been due: the thread sleeps until then
+          anyway, and who sets the next budget of that length, or a longer one, need not wake it.
     """
 
     def __init__(self) -> None:
@@ -88,7 +90,7 @@ class Clock:
         new, heap = self._new, self._heap
         while new:
             entry = new.popleft()
-            if entry[2].callback is not None:
+            if entry[2].callback is not None or not heap or entry < heap[0]:
                 heapq.heappush(heap, entry)
 
     def _loop(self) -> None:
@@ -112,13 +114,14 @@ class Clock:
                     self._sleep_until(_NEVER_NS)
                     continue
                 due_ns, _, handle = self._heap[0]
-                if due_ns > time.monotonic_ns() and handle.callback is not None:
+                if due_ns > time.monotonic_ns():
                     self._sleep_until(due_ns)
                     continue
                 heapq.heappop(self._heap)
                 callback, handle.callback = handle.callback, None
                 if callback is not None:
                     return callback
+                self._throw_away()  # else each of those that were set with it would wake this thread
             return None
 
     def _sleep_until(self, due_ns: int) -> None:

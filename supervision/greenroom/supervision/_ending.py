@@ -23,6 +23,7 @@ from greenroom.supervision._mailbox import is_stop
 from greenroom.supervision._place import (
     DOWN,
     ENDED,
+    POOLED,
     RUNNING,
     STARTING,
     STOPPING,
@@ -48,14 +49,12 @@ from greenroom.supervision.events import (
     ReportContext,
     SupervisorReport,
 )
-from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import ActorKind, FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
 _ENDED: Final = FlightKind.ENDED
-_POOL: Final = Dispatcher.POOL
 
 
 class Ending(Place):
@@ -81,7 +80,7 @@ class Ending(Place):
         """
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
-        if self.dispatcher is _POOL and self.idle.acquire(False):
+        if self.dispatcher in POOLED and self.idle.acquire(False):
             return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:

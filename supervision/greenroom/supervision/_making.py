@@ -8,6 +8,7 @@ import pykka
 
 from greenroom.supervision import _checks
 from greenroom.supervision._backoff import LONGEST_NS
+from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._liveness import Liveness
@@ -79,7 +80,8 @@ def make_cell(
         start_ns=start_ns,
         register=register,
     )
-    ref: ActorRef[pykka.Actor] = ActorRef(cell)
+    here = cell.dispatcher is Dispatcher.CALLER and make is Cell and not system.runtime.simulated
+    ref: ActorRef[pykka.Actor] = CallerRef(cell) if here else ActorRef(cell)
     cell.ref = ref
     return cell
 

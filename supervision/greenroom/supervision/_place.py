@@ -39,6 +39,8 @@ STATE_NAMES: Final = ("new", "starting", "running", "stopping", "ended", "down")
 
 
 _RESTARTING: Final = FlightKind.RESTARTING
+POOLED: Final = (Dispatcher.POOL, Dispatcher.CALLER)
+"""What shares threads with handlers that do not block."""
 NOBODY: Final = Incarnation(0)
 """Before the first."""
 
@@ -122,7 +124,7 @@ class Place(Mailbox):
     @property
     def may_block(self) -> bool:
         """Whether its handlers may block their thread."""
-        return self.dispatcher is not Dispatcher.POOL and not self.system.runtime.simulated
+        return self.dispatcher not in POOLED and not self.system.runtime.simulated
 
     @property
     def actor(self) -> Any:

@@ -15,6 +15,7 @@ class Owner(Protocol):
     """The runtime, as a pool sees it."""
 
     zombies: dict[int, Any]
+    own: set[int]
 
     def ended(self, pool: Any, /) -> None: ...
 
@@ -57,8 +58,15 @@ class Pool:
         with self._lock:  # the new thread waits for it, so that it is known before it does anything
             thread.start()
             self._threads[cast("int", thread.ident)] = thread
+            self._runtime.own.add(cast("int", thread.ident))
 
     def _loop(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._runtime.own.discard(threading.get_ident())
+
+    def _work(self) -> None:
         get = self._queue.get
         me = threading.get_ident()
         zombies = self._runtime.zombies

@@ -131,6 +131,10 @@ class ThreadRuntime:
         _checks.integer("pool_threads", pool_threads, least=1, most=MOST_THREADS)
         _checks.integer("blocking_threads", blocking_threads, least=1, most=MOST_THREADS)
         self.zombies: dict[int, Any] = {}
+        self.own: set[int] = set()
+        """The threads of its pools."""
+        self.guests: set[int] = set()
+        """The other threads that run an actor's handler now (`Dispatcher.CALLER`)."""
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = Clock()
@@ -142,6 +146,7 @@ class ThreadRuntime:
             Dispatcher.BLOCKING: Pool("blocking", blocking_threads, self),
         }
         self._shared = {kind: Shared(pool) for kind, pool in self._pools.items()}
+        self._shared[Dispatcher.CALLER] = self._shared[Dispatcher.POOL]
         self._own_loop: OwnLoop | None = None
         self._closed = False
         self.stuck: tuple[str, ...] = ()
@@ -185,12 +190,22 @@ class ThreadRuntime:
 
     def abandon(self, ident: int) -> None:
         """Replace thread ``ident``, whose task hangs and which its caller has marked in ``zombies``."""
-        if not any(pool.abandon(ident) for pool in self._all_pools()):
-            mark = self.zombies.get(ident)
-            if not isinstance(
-                mark, threading.Thread
-            ):  # not one of ours: a closing thread that runs what is left
+        if any(pool.abandon(ident) for pool in self._all_pools()):
+            return
+        with self._lock:
+            if ident in self.guests:
+                named = [each for each in threading.enumerate() if each.ident == ident]
+                if named and ident in self.zombies:
+                    self.zombies[ident] = named[0]
+            elif not isinstance(self.zombies.get(ident), threading.Thread):
+                # Not one of ours: a closing thread that runs what is left.
                 self.zombies.pop(ident, None)
+
+    def guest_returned(self, ident: int) -> None:
+        """Hear that a thread which was given up in an actor's handler, and is not one of ours, has come back."""
+        with self._lock:
+            self.guests.discard(ident)
+            self.zombies.pop(ident, None)
 
     def ended(self, pool: Pool) -> None:
         """A pool's last thread has ended in order."""

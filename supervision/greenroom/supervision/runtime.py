@@ -20,6 +20,18 @@ class Dispatcher(StrEnum):
     """A few more threads, shared, for foreign code that may block for a while: builds, files."""
     PINNED = "pinned"
     """A thread of its own, for foreign code that runs all the time or may hang."""
+    CALLER = "caller"
+    """The pool, but for one case: who asks from a thread that is no actor's and waits, while the actor rests, runs its
+    handler there and then, and so waits for no other thread. For handlers that neither block nor hang, because:
+
+    - the ask's timeout does not interrupt the handler, nor does a fence: it revokes the incarnation, and the asker gets
+      `ActorFenced` when the handler comes back;
+    - handlers see the thread-locals of whoever asks;
+    - a ``KeyboardInterrupt`` in a handler crashes the actor, and is raised to the asker too.
+
+    On an event loop, on the threads of the runtime, under a liveness budget or with recorded messages, and in a
+    simulation it is as `POOL`.
+    """
 
 
 class Task(Protocol):

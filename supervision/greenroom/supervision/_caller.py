@@ -1,0 +1,190 @@
+"""`Dispatcher.CALLER`: who asks, and would wait, runs the handler of an actor that rests.
+
+Laws:
+    - at most one thread runs a cell: who asks takes ``idle`` first, as whoever submits it does, and gives it free or
+      submits the cell in the end, however this is left;
+    - the one who asks runs the handler of this message and nothing else. If anything waits, or the actor is not
+      running, the pool does it all, in the order as ever; a crash and the end that follows are the pool's as well;
+    - who was given up in the handler stays marked, and is refused, until it comes back; then it is as it was before;
+    - a ``KeyboardInterrupt`` may come between any two steps of a main thread. Before the handler it leaves the cell to
+      the pool; in the handler it is the actor's crash too; after it the incarnation is given up.
+"""
+
+import sys
+from contextlib import suppress
+from typing import Any, Generic, Literal, TypeVar, overload
+
+import pykka
+from pykka.messages import (
+    _ActorStop,  # pyright: ignore[reportPrivateUsage]
+)
+
+from greenroom.supervision._cell import Cell
+from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import Incarnation
+from greenroom.supervision._mailbox import Ask
+from greenroom.supervision._place import RUNNING
+from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._superseded import SupersededError
+from greenroom.supervision._threads import current
+from greenroom.supervision.errors import ActorFenced
+
+A = TypeVar("A", bound=pykka.Actor)
+
+
+class CallerRef(ActorRef[A], Generic[A]):
+    """A reference to an actor whose handlers may run on the thread of whoever asks."""
+
+    __slots__ = ()
+
+    @overload  # type: ignore[override]
+    def ask(self, message: Any, *, block: Literal[False], timeout: float | None = None) -> Future[Any]: ...
+    @overload
+    def ask(self, message: Any, *, block: Literal[True] = True, timeout: float | None = None) -> Any: ...
+    @overload
+    def ask(self, message: Any, *, block: bool, timeout: float | None = None) -> Any: ...
+    def ask(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, message: Any, *, block: bool = True, timeout: float | None = None
+    ) -> Any | Future[Any]:
+        """Send ``message`` and get the answer, as `ActorRef.ask`; ``timeout`` does not interrupt a handler run here."""
+        cell = self._cell
+        if block and current.cell is None and type(message) is not _ActorStop:
+            runtime = cell.system.runtime
+            me = runtime.thread_id()
+            if me not in runtime.own and not _on_loop():
+                future: Future[Any] = Future(runtime, cell)
+                if _Turn(cell, me).run(Ask(message, future)):
+                    return future.get(timeout=timeout)
+        return super().ask(message, block=block, timeout=timeout)
+
+
+def _on_loop() -> bool:
+    """Whether an event loop runs on this thread: whoever asks there and waits does wrong, and is told so elsewhere."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None
+
+
+class _Turn:
+    """One message of one cell, handled by a thread that is no actor's."""
+
+    __slots__ = ("_cell", "_entered", "_epoch", "_held", "_life", "_me")
+
+    def __init__(self, cell: Cell, me: int) -> None:
+        self._cell = cell
+        self._me = me
+        self._held = False
+        self._entered = False
+
+    def run(self, ask: Ask) -> bool:
+        """Handle ``ask``, and complete its future unless the handler has taken that over; False if it is not to be."""
+        try:
+            self._held = self._cell.idle.acquire(False)
+            if not self._held or not self._enter(ask):
+                return False
+            try:
+                error = self._handle(ask)
+            finally:
+                self._cell.system.runtime.guests.discard(self._me)
+                current.cell = None
+        except BaseException:  # the main thread's interrupt, in here and not in the handler
+            self._recover()
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            raise error
+        return True
+
+    def _enter(self, ask: Ask) -> bool:
+        cell = self._cell
+        with cell.lock:
+            self._life, self._epoch = cell.life, cell.epoch
+            if cell.state != RUNNING or cell.control or cell.user:
+                self._give_free()
+                return False
+            self._life.asking = ask
+            cell.thread = self._me
+            self._entered = True
+        cell.system.runtime.guests.add(self._me)
+        current.cell = cell
+        return True
+
+    def _handle(self, ask: Ask) -> BaseException | None:
+        cell, life = self._cell, self._life
+        result, failed = None, None
+        try:
+            result = life.actor.handle(ask.message)
+        except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
+            failed = error
+        declared = failed is not None and cell._is_declared(failed, ask.message, life)
+        if not self._leave(ask, None if declared else failed):
+            cell.release_given_up(self._me)
+            cell.system.runtime.guest_returned(self._me)
+        elif ask.reply is None:  # taken over
+            pass
+        elif failed is None:
+            ask.reply.try_set(result)
+        elif declared:
+            ask.reply.try_fail(failed)
+        return failed
+
+    def _leave(self, ask: Ask, crash: BaseException | None) -> bool:
+        """Give the cell free, or over to the pool if there is more to do; False if it was fenced meanwhile."""
+        cell, life = self._cell, self._life
+        with cell.lock:
+            if cell.epoch != self._epoch:
+                self._held = False
+                return False
+            cell.thread = 0
+            if crash is None:
+                life.asking = None
+            else:  # until the pool comes to it a fence would answer the ask
+                cell.control_lane().appendleft((_hear_crash, life, (ask, crash)))
+            self._give_free()
+        return True
+
+    def _give_free(self) -> None:
+        """Let go of the cell; under its lock."""
+        # Should the interrupt come in the middle of this, the cell may wait for its next message, as after one in
+        # the middle of a `put`. Said in this order it is never run twice.
+        self._held = False
+        self._held = self._cell.give_free()
+        if self._held:
+            self._submit()
+
+    def _submit(self) -> None:
+        self._held = False
+        self._cell.executor.submit(self._cell)
+
+    def _recover(self) -> None:
+        """Be interrupted: leave no lock, no mark and no cell behind that nobody runs."""
+        cell = self._cell
+        with suppress(RuntimeError):  # nothing of the cell's is on this thread's stack any more
+            while True:
+                cell.lock.release()
+        with cell.lock:
+            if self._entered and cell.epoch != self._epoch:
+                self._held = False  # a fence has taken it
+            inside = self._held and cell.thread == self._me
+        if self._held and self._entered:
+            cell.fence("whoever asked it was interrupted", self._life)
+        if self._held and not inside:  # else the fence has submitted it
+            self._submit()
+        cell.release_given_up(self._me)
+        cell.wake()
+        current.cell = None
+        cell.system.runtime.guest_returned(self._me)
+
+
+def _hear_crash(cell: Cell, life: Incarnation, detail: tuple[Ask, BaseException], epoch: int) -> None:
+    """Crash over a message that whoever asked has handled: a control item."""
+    ask, error = detail
+    with cell.lock:
+        alive = cell.epoch == epoch and life is cell.life and cell.state == RUNNING
+        if alive:
+            life.asking = ask
+    if alive:
+        cell._crash_over(ask, error, life, epoch)
+        return
+    if ask.reply is not None:
+        ask.reply.try_fail(ActorFenced(cell.path, life.number))
+    if cell.epoch != epoch:
+        raise SupersededError
