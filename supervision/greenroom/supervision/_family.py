@@ -100,6 +100,9 @@ class Family:
     def __iter__(self) -> Iterator[Child]:
         return iter(self._children.values())
 
+    def __reversed__(self) -> Iterator[Child]:
+        return reversed(self._children.values())
+
     def get(self, child_id: str) -> Child:
         """Return a child that is known.
 
@@ -226,8 +229,6 @@ class Family:
                 self._children[name].respec(spec)
         else:
             self._reorder(checked)
-
-    # -- what happens ----------------------------------------------------------------------------------------
 
     def started(self, child_id: str, now_ns: int) -> Decisions:
         """Hear that a child has acknowledged its start."""
@@ -378,8 +379,6 @@ class Family:
         ):
             return ()
         return (ShutDown(child.id),)
-
-    # -- admin -----------------------------------------------------------------------------------------------
 
     def _stopped(self, child_id: str, what: str) -> Child:
         if self.flags.strategy.is_dynamic:

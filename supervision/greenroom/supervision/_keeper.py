@@ -327,7 +327,8 @@ class Keeper:
             record_messages=spec.record_messages,
         )
         self._kept[child] = Kept(ref)
-        self._rearrange()
+        if self._rearranged and next(reversed(self.family)) is not known:
+            self._rearrange()
 
     def _start_after(self, child: str, delay_ns: int) -> None:
         kept = self._kept[child]

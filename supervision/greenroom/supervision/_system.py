@@ -12,6 +12,7 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
+from greenroom.supervision._forking import RuntimeForked
 from greenroom.supervision._future import Future
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, log_bug, outline
@@ -348,6 +349,8 @@ class ActorSystem(ClosedByAwait):
             self.stop(timeout_ns)
         except AskTimeout:
             self._give_up()
+        except RuntimeForked:  # this process has none of all that
+            return
         for (path, kind), count in self._crashes.left().items():
             with suppress(Exception):
                 get_logger(actor=path).warning("actor.crashed", error=kind, count=count)

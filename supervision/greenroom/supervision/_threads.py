@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
-from greenroom.supervision import _checks
+from greenroom.supervision import _checks, _forking
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._pool import Pool, Shared, run_now
 from greenroom.supervision.errors import RuntimeClosed
@@ -149,6 +149,7 @@ class ThreadRuntime:
         self._shared[Dispatcher.CALLER] = self._shared[Dispatcher.POOL]
         self._own_loop: OwnLoop | None = None
         self._closed = False
+        _forking.remember(self)
         self.stuck: tuple[str, ...] = ()
         """Names of the threads that were still in foreign code when the runtime was closed."""
 
@@ -187,6 +188,16 @@ class ThreadRuntime:
     def wait(self, future: Waitable, timeout_ns: int | None) -> bool:
         """Block the calling thread until ``future`` is done; return whether it is."""
         return wait_on_thread(future, None if timeout_ns is None else timeout_ns / 1e9)
+
+    def was_forked(self) -> None:
+        """Hear, in a process that was forked, that there are no threads: who sends or waits is refused, not kept."""
+        self._closed = True
+        self._lock = new_recursive_lock()
+        self.wait = _forking.refuse  # type: ignore[method-assign,assignment]
+        for shared in self._shared.values():
+            shared.submit = _forking.refuse
+        for pinned in self._pinned:
+            pinned.submit = _forking.refuse
 
     def abandon(self, ident: int) -> None:
         """Replace thread ``ident``, whose task hangs and which its caller has marked in ``zombies``."""
