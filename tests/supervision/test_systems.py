@@ -12,6 +12,7 @@ from greenroom.supervision._default import close_default_system, default_system
 from greenroom.supervision._future import Future
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision._threads import ThreadRuntime
+from greenroom.supervision.errors import ActorCrashed, BlockingInHandler
 from greenroom.supervision.events import ActorCrashedEvent, ActorEnded, ActorStarted
 from greenroom.supervision.probes import Probe, Recorder
 from greenroom.supervision.runtime import Dispatcher
@@ -190,3 +191,13 @@ def test_stop_may_lose_patience_and_close_still_ends() -> None:
         system.close()
         assert runtime.now_ns() == 3 * 10**9
         assert sorted(runtime.zombies.values()) == ["0", "1", "2"]
+
+
+def test_an_actor_that_may_not_wait_starts_nobody_by_waiting() -> None:
+    """It is refused before anything is started: there is no actor that nobody has heard of."""
+    with ActorSystem() as system:
+        ref = system.start(Probe)
+        with pytest.raises(ActorCrashed) as crashed:
+            ref.ask(lambda _: system.start(Probe), timeout=20)
+        assert isinstance(crashed.value.cause, BlockingInHandler)
+        assert system.paths() == []

@@ -41,6 +41,7 @@ from greenroom.supervision._restart import (
     is_abnormal,
 )
 from greenroom.supervision._superseded import SupersededError
+from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import (
     ActorCrashedEvent,
@@ -80,7 +81,12 @@ class Ending(Place):
         """
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
-        if self.dispatcher in POOLED and self.idle.acquire(False):
+        # Only on the machine's own threads: on the main one Ctrl-C could come in between, and leave it half stopped.
+        if (
+            self.dispatcher in POOLED
+            and (current.cell is not None or self.system.runtime.simulated)
+            and self.idle.acquire(False)
+        ):
             return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:

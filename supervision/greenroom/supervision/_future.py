@@ -132,7 +132,9 @@ class Future(pykka.Future[T], Generic[T]):
                 callback(self)
             except SupersededError:
                 raise
-            except BaseException as error:  # noqa: BLE001 - who completes an answer does not suffer for who waits for it
+            except BaseException as error:  # who completes an answer does not suffer for who waits for it
+                if isinstance(error, KeyboardInterrupt) and current.cell is None:
+                    raise  # Ctrl-C on the main thread is nobody's callback's
                 log_bug("future.callback_failed", error, asked=self.asked)
 
     def outcome(self) -> T:

@@ -66,7 +66,7 @@ class LoopChoice:
 
 
 class ClosedByAwait:
-    """What a system has for coroutines, which must not block their event loop."""
+    """What a system has to be used as a context, also by coroutines, which must not block their event loop."""
 
     runtime: Any
 
@@ -82,6 +82,14 @@ class ClosedByAwait:
         from asyncio import to_thread  # noqa: PLC0415 - who awaits this has it
 
         await to_thread(self.close, timeout_ns)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self

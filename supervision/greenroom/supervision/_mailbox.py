@@ -6,7 +6,8 @@ Laws:
     - the control lane is unbounded, comes first, and nothing in it is ever evicted;
     - the user lane is bounded; past the bound the policy decides: fail, block, drop oldest, drop newest.
       A stop is taken past the bound and is never evicted;
-    - a mailbox is handed to its executor once, and again only after it ran dry: whoever gets ``idle`` submits it;
+    - a mailbox is handed to its executor once, and again only after it ran dry: whoever gets ``idle`` submits it, in one
+      step that no signal's handler can come between;
     - the way of a message that finds room waits for no lock, so that it may be sent anywhere: by a finalizer too
       that the garbage collector runs in the middle of this very module;
     - ``since_ns`` is never later than when the oldest message that waits came in: it is set only when a mailbox that
@@ -14,6 +15,7 @@ Laws:
 """
 
 from collections import deque
+from itertools import compress
 from typing import Any, Final
 
 from pykka.messages import (
@@ -31,6 +33,10 @@ DROPPED: Final = "dropped by the mailbox's overflow policy"
 UNHANDLED: Final = "the actor ended before it was handled"
 SLACK: Final = 64
 """So many messages below the bound the lock is taken, and the bound is exact: more than there are senders at once."""
+
+
+_AT_ONCE: Final = (False,)
+"""The argument of one ``acquire`` that does not wait."""
 
 
 class Ask:
@@ -126,39 +132,44 @@ class Mailbox:
         if len(user) >= self.roomy:
             return self._squeeze(user, item, timeout)
         user.append(item)
-        if self.idle.acquire(False):
-            if len(user) == 1:
-                self.since_ns = self.system.runtime.now_ns()
-                self.mark = None
-            self.executor.submit(self)
+        if not self.idle.locked():
+            self._submit(1)
         if self.terminated:
             self.bury()
         return True
 
     def put_control(self, item: Any) -> bool:
         """Put a control item in; False if the actor is gone. Never waits for room, never fails."""
-        self.lock.acquire()  # `with` would take twice as long
-        try:
+        with self.lock:  # between an `acquire` and its `try` a signal's handler could raise
             if self.terminated:
                 return False
             lane = self.control
             (self.control_lane() if lane is None else lane).append(item)
-        finally:
-            self.lock.release()
-        if self.idle.acquire(False):
-            if not self.user:
-                self.since_ns = self.system.runtime.now_ns()
-                self.mark = None
-            self.executor.submit(self)
+        if not self.idle.locked():
+            self._submit(0)
         return True
 
     def wake(self) -> None:
         """Have a thread look at the mailbox, unless one is about to."""
-        if self.idle.acquire(False):
-            if not self.user:
-                self.since_ns = self.system.runtime.now_ns()
+        if not self.idle.locked():
+            self._submit(0)
+
+    def _submit(self, own: int) -> None:
+        """Hand the mailbox to its executor, unless that has been done.
+
+        Whoever sends may be interrupted by a signal whose handler raises (Ctrl-C), between any two calls. So to get
+        ``idle`` and to submit is one call here, made of C alone: else the mailbox could stay taken, and nobody run it.
+
+        Args:
+            own: how many of the messages that wait are the caller's.
+        """
+        now_ns = self.system.runtime.now_ns()
+        first = len(self.user or ()) == own
+        submit, taken = self.executor.submit, map(self.idle.acquire, _AT_ONCE)
+        for _ in map(submit, compress((self,), taken)):
+            if first:
+                self.since_ns = now_ns
                 self.mark = None
-            self.executor.submit(self)
 
     def turned(self, handled: int) -> None:
         """Note that a turn of ``handled`` messages has ended with messages left: those that came first are gone."""

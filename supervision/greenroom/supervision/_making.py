@@ -7,7 +7,6 @@ from typing import Any, Final, TypeAlias
 import pykka
 
 from greenroom.supervision import _checks
-from greenroom.supervision._backoff import LONGEST_NS
 from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
@@ -21,6 +20,8 @@ from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
 TaskFunction: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
 """What is run as an asyncio task."""
 START_NS: Final = 30_000_000_000
+_LONGEST_NS: Final = 10**18
+"""Thirty years: what is longer was meant as None."""
 STARTABLE: Final = "a subclass of greenroom.supervision.Actor, or a coroutine function"
 
 
@@ -113,6 +114,6 @@ def _check(
     _checks.instance("mailbox", mailbox, MailboxSpec)
     if shutdown_ns is not None:
         least, or_else = 0, ", or None to wait for ever"
-        _checks.integer("shutdown_ns", shutdown_ns, least=least, most=LONGEST_NS, or_else=or_else)
+        _checks.integer("shutdown_ns", shutdown_ns, least=least, most=_LONGEST_NS, or_else=or_else)
     if start_ns is not None:
-        _checks.integer("start_ns", start_ns, least=1, most=LONGEST_NS, or_else=", or None to wait for ever")
+        _checks.integer("start_ns", start_ns, least=1, most=_LONGEST_NS, or_else=", or None to wait for ever")

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
@@ -13,7 +12,7 @@ from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._forking import RuntimeForked
-from greenroom.supervision._future import Future
+from greenroom.supervision._future import Future, would_block
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, log_bug, outline
 from greenroom.supervision._loop_choice import ClosedByAwait, LoopChoice
@@ -101,9 +100,13 @@ class ActorSystem(ClosedByAwait):
         Raises:
             StartFailed: its constructor or ``on_start`` raised; nothing of it is left.
             RuntimeClosed: this system was closed.
+            BlockingInHandler: called by an actor that must not block; `Actor.spawn` is for that, or `launch`.
             BlockingOnLoop: called on an event loop of its tasks; `launch` there, and await what it returns.
         """
         self.loops.refuse_here("start() of its system", "launch() it, and await the future that this returns")
+        here = current.cell
+        if here is not None and not here.may_block:  # before it is started, which nobody would then know of
+            raise would_block(here, "start() of an actor, whose start it would wait for")
         name = f"{getattr(actor_class, '__name__', 'task')}-{self.runtime.next_id()}"
         ref, started = self.launch(actor_class, args, kwargs, name=name)
         started.get()
@@ -147,7 +150,15 @@ class ActorSystem(ClosedByAwait):
         with self._lock:
             if not self._closed:
                 self._roots[cell] = started
-                cell.start()  # in here, so that `stop` never meets one that was not asked to start yet
+                try:
+                    cell.start()  # in here, so that `stop` never meets one that was not asked to start yet
+                except (
+                    BaseException
+                ):  # a signal's handler came in between; where a thread has it, it has started
+                    if not cell.idle.locked():
+                        del self._roots[cell]
+                        cell.terminate()
+                    raise
                 return cell.ref, started
         cell.terminate()
         raise RuntimeClosed
@@ -377,14 +388,6 @@ class ActorSystem(ClosedByAwait):
             cell.fence("the system was closed")
         with suppress(AskTimeout):
             self.stop(GIVE_UP_NS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _note(gone: Future[None], _incarnation: int, _cause: Cause) -> None:
