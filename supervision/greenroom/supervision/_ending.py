@@ -82,11 +82,8 @@ class Ending(Place):
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
         # Only on the machine's own threads: on the main one Ctrl-C could come in between, and leave it half stopped.
-        if (
-            self.dispatcher in POOLED
-            and (current.cell is not None or self.system.runtime.simulated)
-            and self.idle.acquire(False)
-        ):
+        ours = current.cell is not None or self.system.runtime.simulated
+        if ours and self.dispatcher in POOLED and self.idle.acquire(False):
             return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:
