@@ -239,7 +239,10 @@ def _judge(
     now = {info.spec.id: info for info in top.ask(WhichChildren())}
     again = spec.restart is Restart.PERMANENT or (spec.restart is Restart.TRANSIENT and how == "crash")
     affected: list[str] = []
-    if again:
+    if not again:
+        stays = spec.id not in now or now[spec.id].status != ChildStatus.RUNNING
+        hold(STAYS, when=stays, detail=f"{spec.id} runs again after {how}")
+    else:
         at = names.index(spec.id)
         affected = {
             Strategy.ONE_FOR_ONE: [spec.id],
