@@ -156,7 +156,7 @@ def _control(most: int, jobs: int) -> Iterator[str]:
         for first in range(1, most + 1, CONTROL_CHUNK)
     ]
     with ThreadPoolExecutor(jobs) as pool:
-        results = list(pool.map(lambda part: _started(*part), parts))
+        results = [each.result() for each in [pool.submit(_started, *part) for part in parts]]
     wrong = [found for found in results if found is not None]
     _say(f"control: {most} schedules of each kind without a mutant, {len(wrong)} findings")
     for found in wrong:
