@@ -13,7 +13,7 @@ LIVEKIT_SERVER := github.com/livekit/livekit-server/cmd/server@v1.9.12
 BIN := $(DEV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep mutants bench clean
+.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep mutants bench coverage clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -74,6 +74,19 @@ sweep: $(DEV)/.done
 ## make mutants    plants mistakes in our own code, one at a time, and has the simulator find them (ARGS='--jobs 4')
 mutants: $(DEV)/.done
 	$(BIN)/python -m tests.mutants $(ARGS)
+
+## make coverage   the random tests of supervision's pure rules, with every branch covered
+PURE := _backoff _child _decisions _family _group _intensity _ledger _restart _sharing _template _updates
+comma := ,
+space := $(subst ,, )
+coverage: $(DEV)/.done
+	mkdir -p .cache
+	COVERAGE_FILE=.cache/pure.coverage $(BIN)/python -m coverage run --rcfile=/dev/null --branch \
+		--include="$(subst $(space),$(comma),$(PURE:%=*/supervision/%.py))" -m pytest -q $(ARGS) \
+		$(addprefix tests/supervision/test_,$(addsuffix .py,backoff family_groups family_model intensity ledger restart snapshot \
+		simple_one_for_one subtree_budgets template))
+	COVERAGE_FILE=.cache/pure.coverage $(BIN)/python -m coverage report --show-missing --skip-covered --fail-under=100 \
+		--rcfile=pyproject.toml
 
 ## make bench      one table: what, here, beside what, ratio, goal, met or not
 bench: $(DEV)/.done

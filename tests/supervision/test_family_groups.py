@@ -50,6 +50,16 @@ def test_an_attempt_goes_step_by_step() -> None:
     assert of.is_settled
 
 
+def test_a_temporary_child_that_ignores_its_start_while_its_group_is_stopped_goes() -> None:
+    """Its start is waited for; it is not kept for the group to start."""
+    of = family(ALL, "ab")
+    of.add(ChildSpec(id="t", start=nothing, restart=Restart.TEMPORARY))
+    assert ended(of, "a") == ()
+    assert of.ignored("t") == (Forget("t"), Stop("b"))
+    assert ended(of, "b", Shutdown()) == (Start("a"),)
+    assert states(of) == "ee"
+
+
 def test_a_group_waits_for_a_child_that_an_admin_call_is_stopping() -> None:
     """It is not passed by; and as it was stopped before the group began, it is started with the others (OTP)."""
     of = family(ALL)

@@ -119,8 +119,7 @@ class Group:
     def _wait(self) -> Decisions:
         self.phase = _WAIT_PHASE
         for member in self._members.values():
-            if member.status is RESTARTING:
-                member.status = STOPPED
+            member.status = STOPPED
         self.origin.restarting(TIMED)
         return (StartAfter(self.origin.id, self._delay_ns),)
 
