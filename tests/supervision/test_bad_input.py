@@ -47,7 +47,7 @@ def test_an_actor_without_a_spec_is_checked_too(
     virtual: ActorSystem, given: dict[str, Any], error: str
 ) -> None:
     """`launch` and `spawn` refuse by name and value, and nothing has started."""
-    arguments = {"name": "x", **given}
+    arguments: dict[str, Any] = {"name": "x", **given}
     if given.keys() != {"record_messages"}:
         with pytest.raises(BadSpec, match=r"^.*" + error.split(";", maxsplit=1)[0]) as refused:
             virtual.launch(Probe, **arguments)
@@ -79,7 +79,9 @@ class Named(Actor):
 
 def test_a_childs_own_arguments_may_have_any_name(either: ActorSystem) -> None:
     """Those that `spawn` has for itself too: the supervisor lives, and the child gets them."""
-    kwargs = dict.fromkeys(("name", "mailbox", "dispatcher", "register", "args", "parent", "actor_class"), 1)
+    kwargs: dict[str, Any] = dict.fromkeys(
+        ("name", "mailbox", "dispatcher", "register", "args", "parent", "actor_class"), 1
+    )
     tree = Tree(either, flags(), [ChildSpec(id="a", start=Named, kwargs=kwargs)])
     assert act(tree.child("a"), lambda _: None) == sorted(kwargs)
     tree.end("a", "killed")

@@ -33,7 +33,8 @@ def test_a_watch_that_raises_stops_nobody_from_ending(
     tree = Tree(either, flags(), [worker("a", dispatcher=Dispatcher.PINNED)])
     heard: list[int] = []
     child = tree.child("a")
-    for callback in (raising(error), lambda which, _: heard.append(which), raising(error)):
+    watching: list[Any] = [raising(error), lambda which, _: heard.append(which), raising(error)]
+    for callback in watching:
         child.watch(callback)
     tree.stop()
     assert heard == [1]

@@ -25,13 +25,13 @@ class Once:
     def once(self, function: Callable[[], None], patience_ns: int | None, hurry: Callable[[], None]) -> None:
         """Call ``function``, or wait for who is at it; call ``hurry`` if that takes longer than ``patience_ns``."""
         me = thread_id()
+        mine: Future[None] = Future()
         while True:
             with self._lock:
                 other = self._at_it
                 if self._done or (other is not None and other[0] == me):
                     return
                 if other is None:
-                    mine: Future[None] = Future()
                     self._at_it = (me, mine)
             if other is None:
                 self._do(function, mine)
