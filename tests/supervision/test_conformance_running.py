@@ -272,6 +272,11 @@ def test_an_update_holds_for_the_intensity_at_once(system: ActorSystem) -> None:
     tree.gone()
 
 
+def ignore(_: Probe) -> Any:
+    """Decide not to run."""
+    return IGNORE
+
+
 def temporary_ones(system: ActorSystem, strategy: Strategy, **starts: Any) -> Tree:
     """Have a supervisor know temporary children that never ran."""
     tree = Tree(system, flags(strategy), [worker("a")], name=f"{strategy} {system.runtime.next_id()}")
@@ -280,7 +285,7 @@ def temporary_ones(system: ActorSystem, strategy: Strategy, **starts: Any) -> Tr
     return tree
 
 
-@pytest.mark.parametrize("start", [fail, lambda _: IGNORE], ids=["fails", "ignores"])
+@pytest.mark.parametrize("start", [fail, ignore], ids=["fails", "ignores"])
 def test_a_temporary_child_that_an_update_made_known_is_kept_until_it_has_run(
     system: ActorSystem, start: Any
 ) -> None:

@@ -1,6 +1,6 @@
 """The sliding window of restarts, against OTP's own list and at its edges."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -52,9 +52,10 @@ STEP = st.integers(0, 3)
 def test_every_decision_after_a_live_change_is_otps(limit: int, period_ns: int, steps: list[Any]) -> None:
     """As OTP, which drops at each restart what is too old then: what was counted so far still counts."""
     ours, counted, now_ns = Intensity(limit, period_ns), list[int](), 0
+    step: Any
     for step in steps:
         if isinstance(step, tuple):
-            limit, period_ns = step
+            limit, period_ns = cast("tuple[int, int]", step)
             ours.change(limit, period_ns)
         else:
             now_ns += step

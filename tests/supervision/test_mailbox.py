@@ -288,7 +288,10 @@ def test_a_put_that_the_end_overtakes_is_buried(simulated: ActorSystem) -> None:
 class Aged(Mailbox):
     """A mailbox whose turns a test takes."""
 
-    path = "aged"
+    @property
+    def path(self) -> str:
+        """Nowhere."""
+        return "aged"
 
     def __init__(self, runtime: SimulatedRuntime) -> None:
         super().__init__(SimpleNamespace(runtime=runtime), MailboxSpec())

@@ -1,4 +1,5 @@
 """Restart budgets that a subtree shares: the rule against a naive list, and supervisors that hold to it."""
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
 
 from typing import Any
 

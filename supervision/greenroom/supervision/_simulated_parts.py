@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._threads import current_task
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @contextmanager
 def outside_of_tasks() -> Generator[None, None, None]:
     """Be in no task and on no event loop for a while: for what runs on top of a task that lingers."""
-    asyncio: Any = sys.modules.get("asyncio")  # who has no tasks need not load it
-    loop = None if asyncio is None else asyncio._get_running_loop()
+    asyncio = cast("Any", sys.modules.get("asyncio"))  # who has no tasks need not load it
+    loop: Any = None if asyncio is None else asyncio._get_running_loop()
     task = current_task.set(None)
     try:
         if loop is not None:

@@ -55,7 +55,7 @@ def spec_to_start(template: Template | None, spec: object, args: object) -> Chil
     """
     if not isinstance(args, tuple):
         raise BadSpec("StartChild.args", type(args), "a tuple")  # never their values, which may be secrets
-    given: tuple[Any, ...] = args
+    given: tuple[Any, ...] = args  # pyright: ignore[reportUnknownVariableType]
     if template is not None:
         if spec is not None:
             what = f"left out: all children here are instances of {template.spec.id!r}, with StartChild.args"
