@@ -22,12 +22,12 @@ def outside_of_tasks() -> Generator[None, None, None]:
     loop: Any = None if asyncio is None else asyncio._get_running_loop()
     task = current_task.set(None)
     try:
-        if loop is not None:
+        if asyncio is not None:
             asyncio._set_running_loop(None)
         yield
     finally:
         current_task.reset(task)
-        if loop is not None:
+        if asyncio is not None:
             asyncio._set_running_loop(loop)
 
 
