@@ -163,6 +163,39 @@ def test_a_timer_that_is_due_before_the_others_is_not_late() -> None:
         clock.close()
 
 
+def test_budgets_that_are_set_and_cancelled_in_turns_wake_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock's thread sleeps until the first of them would have been due, whatever became of it."""
+    clock = Clock()
+    woken: list[None] = []
+    notify = clock._condition.notify
+    never_ns = 1 << 62
+
+    def counted(n: int = 1) -> None:
+        woken.append(None)
+        notify(n)
+
+    monkeypatch.setattr(clock._condition, "notify", counted)
+    for _ in range(50):
+        clock.call_later(10**15, print).cancel()
+        while clock._new and clock._until_ns == never_ns:  # it was woken, and has not looked yet
+            pass
+    assert len(woken) <= 2
+    assert clock.live() == 0
+    clock.close()
+
+
+def test_a_cancelled_timer_that_would_have_been_due_does_not_hold_up_the_others() -> None:
+    """Nor does it come back to life."""
+    clock = Clock()
+    fired, order = threading.Event(), list[str]()
+    clock.call_later(1, lambda: order.append("cancelled")).cancel()
+    clock.call_later(2, lambda: order.append("second"))
+    clock.call_later(3, fired.set)
+    assert fired.wait(5)
+    assert order in (["second"], ["cancelled", "second"])  # it may have been due already
+    clock.close()
+
+
 def test_timers_that_many_threads_set_and_cancel_fire_once_or_never() -> None:
     """Setting takes no lock; none is lost, none fires after it was taken back, and the cancelled leave."""
     clock = Clock()

@@ -283,13 +283,13 @@ class Keeper:
             match decision:
                 case Start(child=child):
                     self._start(child)
+                case Stop(child=child):
+                    self._actor.stop_later(self._kept[child].ref)
                 case StartAfter(child=child, delay_ns=delay_ns):
                     self._say_restarting(child, delay_ns)
                     self._start_after(child, delay_ns)
                 case CancelStart(child=child):
                     self._cancel_start(child)
-                case Stop(child=child):
-                    self._actor.stop_later(self._kept[child].ref)
                 case Forget(child=child):
                     self._forget(child)
                 case GiveUp(child=child):

@@ -334,6 +334,10 @@ def _budget(name: str, value: object, child_type: ChildType) -> int | ShutdownBu
     return _checks.integer(name, value, least=1, most=LONGEST_NS, or_else=", or a ShutdownBudget")
 
 
+_NO_KEYWORDS: Final[Mapping[str, Any]] = MappingProxyType({})
+"""One for all: of a hundred thousand specs most have none."""
+
+
 def _keywords(name: str, value: object) -> Mapping[str, Any]:
     # The values may be secrets, so the error shows the type and the keys, never the whole.
     if not isinstance(value, Mapping):
@@ -342,4 +346,4 @@ def _keywords(name: str, value: object) -> Mapping[str, Any]:
     bad = [key for key in given if not isinstance(key, str)]
     if bad:
         raise BadSpec(name, bad, "a mapping whose keys are texts")
-    return MappingProxyType({str(key): each for key, each in given.items()})
+    return MappingProxyType({str(key): each for key, each in given.items()}) if given else _NO_KEYWORDS
