@@ -4,7 +4,7 @@ The garbage collector stays on, as in a service. Each size is measured by the co
 enough that both last about as long. Children are started in waves of a thousand at both sizes, each acknowledged before
 the next, as a service does. What is left of the difference is Python's collector: each full collection looks at every
 actor, and a thousand are too few for one. So there are rows with `gc.freeze` after each wave too, which
-docs/supervision.md advises for large trees. Memory is what the operating system counts, in a process of its own.
+docs/supervision-more.md advises for large trees. Memory is what the operating system counts, in a process of its own.
 """
 
 import gc

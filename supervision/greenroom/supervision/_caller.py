@@ -7,7 +7,8 @@ Laws:
       running, the pool does it all, in the order as ever; a crash and the end that follows are the pool's as well;
     - who was given up in the handler stays marked, and is refused, until it comes back; then it is as it was before;
     - a ``KeyboardInterrupt`` may come between any two steps of a main thread. Before the handler it leaves the cell to
-      the pool; in the handler it is the actor's crash too; after it the incarnation is given up.
+      the pool; in the handler it is the actor's crash too; after it the incarnation is given up. What is not held: one between the very calls that take ``idle``, or
+      give it free, and the next one.
 """
 
 import sys
@@ -143,8 +144,8 @@ class _Turn:
 
     def _give_free(self) -> None:
         """Let go of the cell; under its lock."""
-        # Should the interrupt come in the middle of this, the cell may wait for its next message, as after one in
-        # the middle of a `put`. Said in this order it is never run twice.
+        # Said in this order it is never run twice: at worst, if the interrupt comes between these very lines, it is
+        # run by nobody until its budgets are over.
         self._held = False
         self._held = self._cell.give_free()
         if self._held:
