@@ -7,12 +7,17 @@ Laws:
       running, the pool does it all, in the order as ever; a crash and the end that follows are the pool's as well;
     - who was given up in the handler stays marked, and is refused, until it comes back; then it is as it was before;
     - a ``KeyboardInterrupt`` may come between any two steps of a main thread. Before the handler it leaves the cell to
-      the pool; in the handler it is the actor's crash too; after it the incarnation is given up. What is not held: one between the very calls that take ``idle``, or
-      give it free, and the next one.
+      the pool; in the handler it is the actor's crash too; after it the incarnation is given up. To take ``idle``, or to let go of it, and to note that
+      is one call made of C alone, which no signal's handler can come between.
 """
 
 import sys
+from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from itertools import compress
+from operator import call
 from typing import Any, Generic, Literal, TypeVar, overload
 
 import pykka
@@ -73,13 +78,14 @@ class _Turn:
     def __init__(self, cell: Cell, me: int) -> None:
         self._cell = cell
         self._me = me
-        self._held = False
+        self._held: list[bool] = []
+        """One entry while the cell is in this thread's hands."""
         self._entered = False
 
     def run(self, ask: Ask) -> bool:
         """Handle ``ask``, and complete its future unless the handler has taken that over; False if it is not to be."""
         try:
-            self._held = self._cell.idle.acquire(False)
+            deque(map(self._held.append, compress((True,), map(self._cell.idle.acquire, (False,)))), 0)
             if not self._held or not self._enter(ask):
                 return False
             try:
@@ -132,7 +138,7 @@ class _Turn:
         cell, life = self._cell, self._life
         with cell.lock:
             if cell.epoch != self._epoch:
-                self._held = False
+                self._held.clear()
                 return False
             cell.thread = 0
             if crash is None:
@@ -144,16 +150,16 @@ class _Turn:
 
     def _give_free(self) -> None:
         """Let go of the cell; under its lock."""
-        # Said in this order it is never run twice: at worst, if the interrupt comes between these very lines, it is
-        # run by nobody until its budgets are over.
-        self._held = False
-        self._held = self._cell.give_free()
-        if self._held:
-            self._submit()
+        cell = self._cell
+        if not cell.children and not cell.control:  # as `Place.give_free`
+            cell.control = None
+        self._let_go(cell.idle.release)
+        if cell.control or cell.user:
+            cell.wake()
 
-    def _submit(self) -> None:
-        self._held = False
-        self._cell.executor.submit(self._cell)
+    def _let_go(self, give: Callable[[], object]) -> None:
+        """Give the cell to somebody else, and note that."""
+        deque(map(call, (self._held.clear, give)), 0)
 
     def _recover(self) -> None:
         """Be interrupted: leave no lock, no mark and no cell behind that nobody runs."""
@@ -163,12 +169,12 @@ class _Turn:
                 cell.lock.release()
         with cell.lock:
             if self._entered and cell.epoch != self._epoch:
-                self._held = False  # a fence has taken it
-            inside = self._held and cell.thread == self._me
+                self._held.clear()  # a fence has taken it
+            inside = cell.thread == self._me
         if self._held and self._entered:
             cell.fence("whoever asked it was interrupted", self._life)
         if self._held and not inside:  # else the fence has submitted it
-            self._submit()
+            self._let_go(partial(cell.executor.submit, cell))
         cell.release_given_up(self._me)
         cell.wake()
         current.cell = None
