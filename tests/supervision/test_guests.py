@@ -33,7 +33,11 @@ def test_a_watch_that_raises_stops_nobody_from_ending(
     tree = Tree(either, flags(), [worker("a", dispatcher=Dispatcher.PINNED)])
     heard: list[int] = []
     child = tree.child("a")
-    watching: list[Any] = [raising(error), lambda which, _: heard.append(which), raising(error)]
+
+    def hear(which: int, _: Any) -> None:
+        heard.append(which)
+
+    watching: list[Any] = [raising(error), hear, raising(error)]
     for callback in watching:
         child.watch(callback)
     tree.stop()

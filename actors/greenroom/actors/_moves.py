@@ -28,6 +28,10 @@ class Move:
         self._drops: list[Future[None]] = []
         self._transferred: list[Granted] = []
 
+    def begin_after(self, started: Future[Any]) -> None:  # noqa: ARG002 - whether it has started or not
+        """Begin once the start that was under way is settled."""
+        self.begin()
+
     def begin(self) -> None:
         """Transfer the leases; one that is lost on the way is obtained anew later."""
         to = self._message.to

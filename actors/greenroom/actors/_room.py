@@ -295,7 +295,7 @@ class RoomActor(Supervisor):
         if starting is None:
             move.begin()
         else:  # its streams are taking their pipelines over from the move before
-            self.when(starting, lambda _: move.begin())
+            self.when(starting, move.begin_after)
 
     def has(self, track: TrackState) -> bool:
         """Whether a track is in this room."""

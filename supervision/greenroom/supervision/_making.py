@@ -68,6 +68,7 @@ def make_cell(
     record_messages = _checks.boolean("record_messages", record_messages) or system.record_messages
     if make is Cell and (liveness is not None or record_messages):
         make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
+    program: Any = actor_class
     cell = make(
         system,
         parent,
@@ -75,7 +76,7 @@ def make_cell(
         actor_class,
         args,
         kwargs,
-        dispatcher=actor_class.dispatcher if dispatcher is None else dispatcher,
+        dispatcher=program.dispatcher if dispatcher is None else dispatcher,
         mailbox=mailbox,
         shutdown_ns=shutdown_ns,
         start_ns=start_ns,
