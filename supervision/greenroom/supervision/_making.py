@@ -68,7 +68,6 @@ def make_cell(
     record_messages = _checks.boolean("record_messages", record_messages) or system.record_messages
     if make is Cell and (liveness is not None or record_messages):
         make = partial(WatchedCell, liveness=liveness, record_messages=record_messages)
-    program: Any = actor_class
     cell = make(
         system,
         parent,
@@ -76,7 +75,7 @@ def make_cell(
         actor_class,
         args,
         kwargs,
-        dispatcher=program.dispatcher if dispatcher is None else dispatcher,
+        dispatcher=_own_dispatcher(actor_class) if dispatcher is None else dispatcher,
         mailbox=mailbox,
         shutdown_ns=shutdown_ns,
         start_ns=start_ns,
@@ -86,6 +85,11 @@ def make_cell(
     ref: ActorRef[pykka.Actor] = CallerRef(cell) if here else ActorRef(cell)
     cell.ref = ref
     return cell
+
+
+def _own_dispatcher(actor_class: Any) -> Dispatcher:
+    own: Dispatcher = actor_class.dispatcher
+    return own
 
 
 def spawned(
