@@ -2,9 +2,9 @@
 
 The garbage collector stays on, as in a service. Each size is measured by the cost for each actor; the small one often
 enough that both last about as long. Children are started in waves of a thousand at both sizes, each acknowledged before
-the next, as a service does. What is left of the difference is Python's collector: each full collection looks at every
-actor, and a thousand are too few for one. So there are rows with `gc.freeze` after each wave too, which
-docs/supervision-more.md advises for large trees. Memory is what the operating system counts, in a process of its own.
+the next, as a service does. Part of the difference is Python's collector: each full collection looks at every actor,
+and a thousand are too few for one. So there are rows with `gc.freeze` after each wave too, as docs/supervision-more.md
+has it for large trees. The rest is memory: a thousand actors fit into a processor's cache. Memory is what the operating system counts, in a process of its own.
 """
 
 import gc
