@@ -1,114 +1,34 @@
 """Rooms under simulation: scenarios, faults as data, laws that are checked while it runs, and failures that can be replayed.
 
+>>> from greenroom.simulation import Setting, load_faults, load_scenario, run
 >>> outcome = run(load_scenario("reference"), seed=7, setting=Setting(faults=load_faults("light")))
 >>> outcome.held
 True
+
+The package itself loads nothing: pytest imports it for its plugin at every start, with or without simulated tests.
 """
 
-from greenroom.simulation._chart import chart_of, write_chart
-from greenroom.simulation._court import NAMES, TITLES
-from greenroom.simulation._coverage import Covered, actor_coverage, fault_coverage
-from greenroom.simulation._faults import (
-    NO_FAULTS,
-    Fault,
-    FaultPlan,
-    Fired,
-    load_faults,
-    plan_data,
-    plan_of,
-)
-from greenroom.simulation._files import load_scenario, save_scenario, scenario_data, scenario_of
-from greenroom.simulation._files import names as shipped_names
-from greenroom.simulation._player import Player, Story, story_of
-from greenroom.simulation._random import WEIGHTS, random_scenario
-from greenroom.simulation._rehearsing import Rehearsal, check_real
-from greenroom.simulation._replay import Repeat, fingerprint, parse_token
-from greenroom.simulation._run import (
-    STRATEGIES,
-    Failure,
-    Outcome,
-    Setting,
-    explore,
-    run,
-    scheduler_of,
-)
-from greenroom.simulation._scenario import Builder, Part, Scenario
-from greenroom.simulation._shrink import Shrunk, shrink
-from greenroom.simulation._stage import Stage
-from greenroom.simulation._sweep import Sweep, Tally, cores, find_laws, sweep
-from greenroom.simulation._trace import Line, Trace, trace_of
-from greenroom.simulation._witness import InjectedError
-from greenroom.simulation.errors import (
-    BadFaultPlan,
-    BadScenario,
-    BadToken,
-    LawBroken,
-    SimulationError,
-    UnknownName,
-)
-from greenroom.simulation.laws import Law, law
-from greenroom.simulation.testing import SimulationFailed, simulated
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "NAMES",
-    "NO_FAULTS",
-    "STRATEGIES",
-    "TITLES",
-    "WEIGHTS",
-    "BadFaultPlan",
-    "BadScenario",
-    "BadToken",
-    "Builder",
-    "Covered",
-    "Failure",
-    "Fault",
-    "FaultPlan",
-    "Fired",
-    "InjectedError",
-    "Law",
-    "LawBroken",
-    "Line",
-    "Outcome",
-    "Part",
-    "Player",
-    "Rehearsal",
-    "Repeat",
-    "Scenario",
-    "Setting",
-    "Shrunk",
-    "SimulationError",
-    "SimulationFailed",
-    "Stage",
-    "Story",
-    "Sweep",
-    "Tally",
-    "Trace",
-    "UnknownName",
-    "actor_coverage",
-    "chart_of",
-    "check_real",
-    "cores",
-    "explore",
-    "fault_coverage",
-    "find_laws",
-    "fingerprint",
-    "law",
-    "load_faults",
-    "load_scenario",
-    "parse_token",
-    "plan_data",
-    "plan_of",
-    "random_scenario",
-    "run",
-    "save_scenario",
-    "scenario_data",
-    "scenario_of",
-    "scheduler_of",
-    "shipped_names",
-    "shrink",
-    "simulated",
-    "story_of",
-    "sweep",
-    "trace_of",
-    "write_chart",
-]
+if TYPE_CHECKING:
+    from greenroom.simulation._public import *  # noqa: F403
+    from greenroom.simulation._public import __all__ as __all__
+
+
+def __getattr__(name: str) -> Any:
+    """Load everything with the first name that somebody asks for."""
+    if name.startswith("_") and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from greenroom.simulation import _public  # noqa: PLC0415 - that is what must not happen at once
+
+    if name not in _public.__all__ and name != "__all__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals().update({each: getattr(_public, each) for each in (*_public.__all__, "__all__")})
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    """Name what there is, for completion."""
+    from greenroom.simulation import _public  # noqa: PLC0415 - as above
+
+    return sorted({*globals(), *_public.__all__})
