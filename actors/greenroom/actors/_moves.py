@@ -95,3 +95,11 @@ class Move:
 
 def _pass_on_end(reply: Future[None], _: Future[Any]) -> None:
     reply.try_set(None)
+
+
+def take_back(track: TrackState) -> None:
+    """Release the leases of a track that were transferred to a room which will not get it; its streams obtain new ones."""
+    assert track.lent is not None
+    (lender, lent), track.lent = track.lent, None
+    for granted in lent:
+        granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))

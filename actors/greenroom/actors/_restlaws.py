@@ -182,6 +182,8 @@ def _has_holder(
     elif isinstance(actor, HoldsActor):
         known = list(env.holds)
     elif isinstance(actor, RoomActor):
+        if any(stream.moving for _, stream in _streams(env)):
+            return  # it has leases that a stream is about to take over, or that will turn out to be nobody's
         known = [granted for kept in actor._held.values() for granted in kept]
         known += _lent_to(env, holder)
     else:

@@ -7,7 +7,7 @@ from greenroom.actors._desired import Granted, RoomState, TrackState, child_id
 from greenroom.actors._directory import Obtain
 from greenroom.actors._env import Env
 from greenroom.actors._leasing import Release
-from greenroom.actors._moves import Move
+from greenroom.actors._moves import Move, take_back
 from greenroom.actors._roommail import (
     AddTrack,
     CloseRoom,
@@ -73,7 +73,7 @@ class RoomActor(Supervisor):
             if track.room_name != state.name or (track.ticket and not track.claim()):
                 state.tracks.pop(track.key)  # another room has it by now
             elif track.lent is not None:
-                _take_back(track)  # an incarnation that ended in the middle of a move
+                take_back(track)  # an incarnation that ended in the middle of a move
         return [self._child_spec(track) for track in state.tracks.values()]
 
     def on_start(self) -> Any:
@@ -126,6 +126,8 @@ class RoomActor(Supervisor):
         if not self.has(track):
             return
         del self._state.tracks[track.key]
+        if track.lent is not None:
+            take_back(track)
         close_track(self._env, track, error)
         self._env.emit(EventKind.TRACK_REMOVED, track.path, sid=track.sid)
         for reply in self._dropping.pop(track.key, ()):
@@ -171,6 +173,7 @@ class RoomActor(Supervisor):
             del self._starting[track.key]
         for lender, granted in lent:  # those that nobody has taken over
             granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))
+        track.lent = None
         error = started.error()
         if error is None:
             reply.try_set(started.outcome().ref)
@@ -304,8 +307,8 @@ class RoomActor(Supervisor):
     def moved(self, track: TrackState, *, taken: bool, lender: ActorRef[Any] | None = None) -> None:
         """A move is over; one that was not taken stays, with its streams and processors as they are."""
         del self._moves[track.key]
-        track.lent = None
         if taken or not track.claim():  # without a ticket it was taken, although we were not told
+            track.lent = None
             if self.has(track):
                 del self._state.tracks[track.key]
         elif self._state.closing or track.removed:
@@ -372,14 +375,6 @@ class RoomActor(Supervisor):
             restart=Restart.TRANSIENT,
             shutdown_ns=ShutdownBudget.INFINITE,
         )
-
-
-def _take_back(track: TrackState) -> None:
-    """Release the leases of a track that were transferred to a room which will not get it; its streams obtain new ones."""
-    assert track.lent is not None
-    (lender, lent), track.lent = track.lent, None
-    for granted in lent:
-        granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))
 
 
 def _release(granted: Granted) -> None:
