@@ -112,7 +112,8 @@ class RoomActor(Supervisor):
         super().on_child(signal)
         ref = signal.child
         if isinstance(signal, ChildStarted) or ref.is_alive():
-            return  # it has begun, or is being restarted
+            self._catch_up(ref)  # it has begun, or is being restarted
+            return
         for track in list(self._state.tracks.values()):
             if track.actor == ref and not track.moving:
                 self._forget(track, failed=isinstance(signal, ChildFailed))
@@ -202,6 +203,13 @@ class RoomActor(Supervisor):
         use = UseCredentials(credentials=credentials)
         told = [ref.ask(use, block=False) for ref in map(self._ref, self._state.tracks.values()) if ref]
         self.gather(told, lambda: reply.try_set(None))
+
+    def _catch_up(self, ref: ActorRef[Any]) -> None:
+        """Tell a track that was restarted of the refresh over which it failed."""
+        known = self._state.credentials
+        for track in self._state.tracks.values():
+            if track.actor == ref and track.source is not None and track.credentials != known:
+                ref.send(UseCredentials(credentials=known))
 
     def _ref(self, track: TrackState) -> ActorRef[TrackActor] | None:
         """Return the ref of a track that is here: one that is only starting will be told when it has."""
@@ -294,8 +302,7 @@ class RoomActor(Supervisor):
             reply.try_fail(NotThere("track", message.key, self._state.tracks))
             return
         move = self._moves[message.key] = Move(self, track, message, reply)
-        starting = self._starting.get(message.key)
-        if starting is None:
+        if (starting := self._starting.get(message.key)) is None:
             move.begin()
         else:  # its streams are taking their pipelines over from the move before
             self.when(starting, move.begin_after)
