@@ -84,9 +84,9 @@ LEASES: Final[tuple[Mutant, ...]] = (
     mutant(
         "not-taken-back",
         "a room that crashes in the middle of a move leaves the leases with the other room",
-        "actors._room",
-        "    for granted in lent:\n        granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))\n\n\ndef _release",
-        "    assert lender is not None and lent is not None\n\n\ndef _release",
+        "actors._moves",
+        "    for granted in lent:\n        granted.processor.send(Release(lease_id=granted.lease_id, holder=lender))",
+        "    assert lender is not None and lent is not None",
     ),
     mutant(
         "lane-without-lease",

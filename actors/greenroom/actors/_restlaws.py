@@ -140,6 +140,8 @@ def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
             info = track.info
             if track.source is None or info is None or track.removed or track.moving:
                 continue
+            if track.actor is not None and track.actor.state_name == "starting":
+                continue  # it comes back; what has been said meanwhile waits for it
             said = (info.room_name, info.participant_identity, info.publication_sid)
             if said != (room.name, track.participant, track.sid):
                 yield CONTEXT, f"{track.path} is said to be {said}, and is known as {track.sid!r}"
