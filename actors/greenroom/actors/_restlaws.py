@@ -140,7 +140,7 @@ def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
             info = track.info
             if track.source is None or info is None or track.removed or track.moving:
                 continue
-            if track.actor is not None and track.actor.state_name == "starting":
+            if any(each is not None and each.state_name == "starting" for each in (room.actor, track.actor)):
                 continue  # it comes back; what has been said meanwhile waits for it
             said = (info.room_name, info.participant_identity, info.publication_sid)
             if said != (room.name, track.participant, track.sid):

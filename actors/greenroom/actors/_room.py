@@ -68,8 +68,7 @@ class RoomActor(Supervisor):
         """Return the tracks of the incarnation before: they should be there again."""
         state = self._state
         for track in list(state.tracks.values()):
-            track.kept = ()  # those leases ended with the incarnation that held them
-            track.moving = False
+            track.kept, track.moving = (), False  # those leases ended with the incarnation that held them
             if track.room_name != state.name or (track.ticket and not track.claim()):
                 state.tracks.pop(track.key)  # another room has it by now
             elif track.lent is not None:
