@@ -51,6 +51,7 @@ class Granted:
         name: the processor's, ``denoise#1``.
         keeps: it keeps that processor for a stream that may come back.
         over: its holder has given it back, or away.
+        renewing: its processor is gone, and another one has been asked for.
     """
 
     lease_id: LeaseId
@@ -60,6 +61,7 @@ class Granted:
     host: Any
     keeps: bool = False
     over: bool = False
+    renewing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class HoldsActor(Actor):
 
     def _obtain_again(self, granted: Granted) -> None:
         very = granted.processor if granted.keeps else None
+        granted.renewing = True
         self.when(self._obtain(granted.spec, very), self._on_again, granted)
 
     def _on_granted(self, answer: Future[Granted], reply: Future[Granted], keeps: bool) -> None:
@@ -86,6 +87,7 @@ class HoldsActor(Actor):
             give_back(self._env, granted)
 
     def _on_again(self, answer: Future[Granted], before: Granted) -> None:
+        before.renewing = False
         if answer.error() is not None:
             before.over = True
             self._env.holds.pop(before, None)

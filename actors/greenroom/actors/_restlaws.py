@@ -129,8 +129,8 @@ def _holds_hold(env: Env) -> Iterator[Finding]:
     """What somebody holds is a live lease: another one, where its processor had to be replaced."""
     for granted in env.holds.copy():
         processor = _running(granted.processor)
-        if processor is None and granted.processor.is_alive():
-            continue  # it is ending: who holds it hears of that when it has
+        if granted.renewing or (processor is None and granted.processor.is_alive()):
+            continue  # another one is asked for; or it is ending, and who holds it hears of that when it has
         if not granted.over and (processor is None or processor._ledger.find(granted.lease_id) is None):
             yield LEASES, f"a hold on {granted.name} is a hold on nothing"
 

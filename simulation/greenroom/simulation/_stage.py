@@ -153,12 +153,14 @@ class Stage:
             self.court.find(PROGRESS, self._lingering()[0])
 
     def _lingering(self) -> list[str]:
-        """Return the streams that should have ended by now: they, or their tracks, were told to; or their source has."""
+        """Return what should have come to its end by now: streams that were told to, and leases that are obtained anew."""
         if self.over:
             return []
         gone = [state for handle, state in self.dropped if handle() is None]
         left = [f"stream {each.name}, which nobody has, goes on" for each in gone if not each.gone.done()]
-        for room in self.session.record().rooms.copy().values():
+        record = self.session.record()
+        left += [f"a hold on {each.name} is never renewed" for each in record.holds.copy() if each.renewing]
+        for room in record.rooms.copy().values():
             for track in room.tracks.copy().values():
                 over = track.removed or (track.source is not None and track.fan.over)
                 streams = track.streams.copy().values()
