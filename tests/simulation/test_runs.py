@@ -71,6 +71,7 @@ ALL_KEPT = (
     308025,  # law: who holds a processor that is ending hears of it when it has ended
     254,  # law: who is obtaining another processor holds nothing meanwhile
     309010,  # the same
+    310009,  # the story's own wait left a timer when it was cancelled
     307030,  # law: a room that comes back has yet to start some of its tracks
     304086,  # a track that failed over a refresh came back with the credentials from before
     303199,  # a lease that was lent for a move stayed with the other room, because its own ended before the move was undone

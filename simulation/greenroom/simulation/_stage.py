@@ -119,8 +119,11 @@ class Stage:
     async def elapse(self, delay_ns: int) -> None:
         """Let virtual time go by."""
         over: Future[None] = Future(self.runtime, "a while")
-        self.runtime.call_later(delay_ns, partial(_complete, over))
-        await over
+        timer = self.runtime.call_later(delay_ns, partial(_complete, over))
+        try:
+            await over
+        finally:
+            timer.cancel()  # who waited may have been cancelled
 
     async def until(self, condition: Callable[[], bool], *, within_ns: int) -> bool:
         """Wait until something holds; return whether it does within so much virtual time."""

@@ -155,8 +155,11 @@ class Clock:
     async def pass_time(self, *, ms: int) -> None:
         """The same, in a coroutine."""
         over: Future[None] = Future(self.runtime, "a while")
-        self.runtime.call_later(ms * 1_000_000, lambda: _complete(over))
-        await over
+        timer = self.runtime.call_later(ms * 1_000_000, lambda: _complete(over))
+        try:
+            await over
+        finally:
+            timer.cancel()
 
     def session(self, **values: Any) -> Session:
         """Return a session that runs on this clock."""
