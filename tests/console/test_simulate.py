@@ -134,3 +134,27 @@ def test_a_token_of_other_code_is_run_and_said(capsys: pytest.CaptureFixture[str
     code, _, err = simulate(capsys, "--replay", token)
     assert code == OK
     assert "made with other code" in err
+
+
+@pytest.mark.parametrize(("option", "place"), [("--trace", "nowhere/x.json"), ("--html", "")])
+def test_a_place_where_no_file_can_be_made_is_refused_before_anything_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, option: str, place: str
+) -> None:
+    """A folder that is not there, or a folder in place of the file: named, also where all laws would hold."""
+    code, out, err = simulate(capsys, "rooms", "--seeds", "3", option, str(tmp_path / place))
+    assert (code, out) == (BAD_INPUT, "")
+    assert str(tmp_path) in err
+
+
+def test_an_interrupt_says_how_far_it_came(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C ends a sweep; what was run until then is said."""
+
+    def interrupted(*_args: object, **_kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("greenroom.simulation.sweep", interrupted)
+    code, _, err = simulate(capsys, "rooms", "--seeds", "30")
+    assert code not in (OK, LAW_BROKEN)
+    assert "interrupted after 0 of 30 schedules" in err

@@ -1,9 +1,12 @@
 """``greenroom simulate``: runs scenarios under many seeds, shows how far it is, and makes what fails short."""
 
+import errno
+import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
@@ -54,8 +57,10 @@ def simulate(options: SimulateOptions) -> bool:
 
     Raises:
         SimulationError: a scenario, a plan, a strategy, a law or a token is not one.
-        OSError: a file cannot be written.
+        OSError: a file cannot be written; found out before anything runs, as far as can be seen then.
     """
+    for name in filter(None, (options.trace, options.html)):
+        _check_place(Path(name))
     console = Console(stderr=True, **({} if sys.stderr.isatty() else {"width": PIPED_COLUMNS}))  # type: ignore[arg-type]
     if options.replay:
         return _replay(options, console)
@@ -71,7 +76,14 @@ def simulate(options: SimulateOptions) -> bool:
     )
     jobs = min(options.jobs or simulation.cores(), max(1, options.seeds // 20))
     with _progress(console, options) as (progress, task):
-        tally = simulation.sweep(plan, jobs=jobs, on_progress=lambda so_far: _show(progress, task, so_far))
+        try:
+            tally = simulation.sweep(
+                plan, jobs=jobs, on_progress=lambda so_far: _show(progress, task, so_far)
+            )
+        except KeyboardInterrupt:
+            done = progress.tasks[task].completed
+            console.print(f"interrupted after {done:g} of {options.seeds} schedules", highlight=False)
+            raise
     _print_tally(options, plan, tally, jobs)
     if options.coverage:
         _print_coverage(tally, plan)
@@ -79,6 +91,16 @@ def simulate(options: SimulateOptions) -> bool:
         return True
     _tell(options, console, plan.setting(), tally)
     return False
+
+
+def _check_place(path: Path) -> None:
+    """Refuse a place where no file can be made, before hours are spent on what is to be in it."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 # -- while it runs ------------------------------------------------------------------------------------------------
