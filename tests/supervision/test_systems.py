@@ -197,7 +197,10 @@ def test_an_actor_that_may_not_wait_starts_nobody_by_waiting() -> None:
     """It is refused before anything is started: there is no actor that nobody has heard of."""
     with ActorSystem() as system:
         ref = system.start(Probe)
+        gone = threading.Event()
+        ref.watch(lambda _, __: gone.set())
         with pytest.raises(ActorCrashed) as crashed:
             ref.ask(lambda _: system.start(Probe), timeout=20)
         assert isinstance(crashed.value.cause, BlockingInHandler)
+        assert gone.wait(20)
         assert system.paths() == []

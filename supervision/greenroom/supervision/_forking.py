@@ -17,6 +17,13 @@ class RuntimeForked(RuntimeClosed):
         RuntimeError.__init__(self, f"a forked process has none of the threads that run these actors; {hint}")
 
 
+class Everybody(set[int]):
+    """Says of every thread that it is one of them."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
 def refuse(*_: object) -> NoReturn:
     """Stand in for what needs those threads."""
     raise RuntimeForked

@@ -193,6 +193,7 @@ class ThreadRuntime:
         """Hear, in a process that was forked, that there are no threads: who sends or waits is refused, not kept."""
         self._closed = True
         self._lock = new_recursive_lock()
+        self.own = _forking.Everybody()  # so nobody runs an actor's handler here by asking it
         self.wait = _forking.refuse  # type: ignore[method-assign,assignment]
         for shared in self._shared.values():
             shared.submit = _forking.refuse
