@@ -48,7 +48,7 @@ class Intensity:
         self._times_ns = deque(self._times_ns, maxlen=max(limit + 1, self._times_ns.maxlen or 0))
 
     def in_window(self, now_ns: int) -> int:
-        """Count the restarts within the last period; saturates at ``limit + 1``. Changes nothing."""
+        """Count the restarts within the last period; saturates at one more than the highest limit so far. Changes nothing."""
         assert not self._times_ns or self._times_ns[-1] <= now_ns, "monotonic time went backwards"
         oldest_ns = now_ns - self._period_ns
         return sum(1 for at_ns in self._times_ns if at_ns >= oldest_ns)

@@ -2,7 +2,7 @@
 
 | state    | means                                                                              |
 |----------|------------------------------------------------------------------------------------|
-| down     | there is no incarnation, and the parent knows: never started, ignored, or in back-off |
+| down     | there is no incarnation, and the parent knows: never started, ignored, stopped, or in back-off |
 | new      | the next incarnation is to start                                                   |
 | starting | its constructor or ``on_start`` runs, or it has not acknowledged yet                |
 | running  | it handles messages                                                                |

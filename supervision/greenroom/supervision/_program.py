@@ -4,6 +4,7 @@ import inspect
 from typing import Any, TypeAlias, cast
 
 from greenroom.supervision._actor import Actor
+from greenroom.supervision._making import STARTABLE
 from greenroom.supervision.errors import BadSpec
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.spec import ChildSpec, OnCrash
@@ -29,8 +30,7 @@ def check_startable(spec: ChildSpec) -> None:
             raise BadSpec("ChildSpec.loop", spec.loop, f"None for {spec.id!r}: actors run on no event loop")
         return
     if isinstance(given, type) or not is_coroutine_function(given):
-        what = "a subclass of greenroom.supervision.Actor, or a coroutine function"
-        raise BadSpec("ChildSpec.start", given, what)
+        raise BadSpec("ChildSpec.start", given, STARTABLE)
     if spec.dispatcher is not Dispatcher.POOL:
         what = f"left out for {spec.id!r}: an asyncio task runs on an event loop (ChildSpec.loop)"
         raise BadSpec("ChildSpec.dispatcher", spec.dispatcher, what)

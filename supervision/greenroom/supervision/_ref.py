@@ -90,7 +90,7 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
 
     @property
     def state_name(self) -> str:
-        """What the present incarnation is doing: new, starting, running, stopping or ended."""
+        """What the present incarnation is doing: new, starting, running, stopping, ended; down if there is none."""
         return STATE_NAMES[self._cell.state]
 
     def watch(self, callback: Callable[[int, Cause], None]) -> None:

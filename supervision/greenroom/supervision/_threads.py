@@ -56,12 +56,7 @@ Stack: TypeAlias = tuple[tuple[str, int, str], ...]
 def where_is(frame: FrameType | None) -> Stack:
     """Return the stack that ``frame`` is the innermost call of; no text of any source, and no value."""
     found = [
-        (
-            each.f_code.co_filename,
-            line,
-            each.f_code.co_qualname if hasattr(each.f_code, "co_qualname") else each.f_code.co_name,
-        )
-        for each, line in traceback.walk_stack(frame)
+        (each.f_code.co_filename, line, each.f_code.co_qualname) for each, line in traceback.walk_stack(frame)
     ]
     return tuple(reversed(found))
 

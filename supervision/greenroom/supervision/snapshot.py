@@ -140,7 +140,7 @@ class ActorSnapshot:
         path: where it stands.
         name: its name among its siblings, which may hold a ``/``.
         depth: how many actors are above it.
-        actor_class: module and name of its class.
+        actor_class: module and name of its class; of a task, of its coroutine function.
         kind: worker, supervisor or task.
         state: what it is doing.
         incarnation: how many times it was started.
@@ -209,7 +209,7 @@ class DeadActor:
 
     Attributes:
         path: where it stood.
-        actor_class: module and name of its class.
+        actor_class: module and name of its class; of a task, of its coroutine function.
         incarnation: its last.
         at_ns: when it was gone.
         last_failure: the last end of it that nobody wanted.
