@@ -4,7 +4,7 @@ A point is something that is about to happen: a processor's callback, a message 
 read, a write. Each point has its own count and its own dice, so that leaving one fault out does not change the others.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -337,8 +337,3 @@ def plan_data(plan: FaultPlan) -> dict[str, Any]:
         data["about"] = plan.about
     data["faults"] = [table_of(fault) for fault in plan.faults]
     return data
-
-
-def places(faults: Iterable[Fault]) -> set[str]:
-    """Return where faults are."""
-    return {fault.at for fault in faults}

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeVar, cast
 
 from greenroom.simulation._scenario import Builder, Part, Scenario
 from greenroom.simulation.errors import BadScenario, SimulationError, UnknownName, shown, unknown
-from greenroom.simulation.steps import values_of
 
 E = TypeVar("E", bound=SimulationError)
 SUFFIXES: Final = (".toml", ".json")
@@ -187,7 +186,7 @@ def scenario_data(scenario: Scenario) -> dict[str, Any]:
         data["about"] = scenario.about
     if scenario.parts:
         data["processors"] = [table_of(part) for part in scenario.parts]
-    data["steps"] = [values_of(step) for step in scenario.steps]
+    data["steps"] = [{"do": step.do, **table_of(step)} for step in scenario.steps]
     return data
 
 

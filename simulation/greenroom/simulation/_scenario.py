@@ -1,7 +1,7 @@
 """A scenario: the processors that there are and what happens, as values; and a builder that reads like a story."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, Self, cast
 
@@ -100,7 +100,7 @@ class Scenario:
         Raises:
             BadScenario: one is not; with the nearest name that is.
         """
-        made: dict[str, set[str]] = {kind: set() for kind in REFERS.values()}
+        made: dict[str, set[str]] = {kind: set() for kind in REFERS}
         made["processor"] = {part.name for part in self.parts}
         for number, step in enumerate(self.steps, 1):
             for kind, name in _named_by(step):
@@ -155,9 +155,9 @@ def _name_problem(name: str, value: object, *, empty: bool) -> str:
 
 
 def _named_by(step: Step) -> Iterable[tuple[str, str]]:
-    for name, kind in REFERS.items():
-        if name != step.makes and hasattr(step, name):
-            yield kind, getattr(step, name)
+    for kind in REFERS:
+        if kind != step.makes and hasattr(step, kind):
+            yield kind, getattr(step, kind)
     for each in getattr(step, "through", ()):
         yield "step", each
 
@@ -223,6 +223,4 @@ class Builder:
 
 
 def _required(kind: type[Step], name: str) -> bool:
-    from dataclasses import MISSING  # noqa: PLC0415 - for a message only
-
     return kind.__dataclass_fields__[name].default is MISSING

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from greenroom.simulation._files import scenario_data, to_toml
+from greenroom.simulation._files import scenario_data
 from greenroom.simulation._replay import Repeat, fingerprint
 from greenroom.simulation._run import Outcome, Setting
 from greenroom.simulation._stage import Stage
@@ -115,10 +115,6 @@ class Trace:
     def write_json(self, path: str | Path) -> None:
         """Write all of it as JSON."""
         Path(path).write_text(json.dumps(self.data(), indent=1) + "\n", "utf8")
-
-    def scenario_toml(self) -> str:
-        """Return the scenario as a file that can be played again."""
-        return to_toml(scenario_data(self.repeat.scenario))
 
 
 def trace_of(repeat: Repeat, setting: Setting | None = None) -> Trace:

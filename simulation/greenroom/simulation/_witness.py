@@ -66,7 +66,6 @@ class Witness:
         self.closed = False
         self.busy = ""
         self.told = Told()
-        self.calls: list[str] = []
         self.frames = 0
         self._flipped = False
         self._name = f"{part} (instance {self.number})"
@@ -173,7 +172,6 @@ class Witness:
     def _call(self, what: str, method: str, values: dict[str, str], told: Told) -> None:
         if self.busy or self.closed:
             self._misused(what)
-        self.calls.append(what)
         self.told = told
         self.busy = what
         try:
@@ -267,7 +265,6 @@ class FrameCheck:
         self.parts = parts
         self.frames = 0
         self.processed = 0
-        self.missed = 0
         self.expects: Callable[[], bool] = _nothing_yet
         self._last = -1
 
@@ -285,7 +282,6 @@ class FrameCheck:
         if through == self.parts:
             self.processed += 1
         else:
-            self.missed += len(self.parts) - len(through)  # type: ignore[arg-type]
             self._in_order(through, number)
 
     def _in_order(self, through: Any, number: int) -> None:

@@ -22,9 +22,10 @@ class Law:
 
     Attributes:
         title: what it says, in a sentence that is true when it holds.
-        judge: is given the `Stage`; returns what is wrong, or nothing. True means that it holds, False that not.
-        when: ``rest``: whenever nothing is on its way and something has changed, as long as the session is open; ``step``: after every step, which
-            costs most; ``event``: on every `SessionEvent`, which is given too; ``end``: on the `SessionReport`, given too.
+        check: is given the `Stage`; returns what is wrong, or nothing. True means that it holds, False that not.
+        when: ``rest``: whenever nothing is on its way and something has changed, as long as the session is open;
+            ``step``: after every step, which costs most; ``event``: on every `SessionEvent`, which is given too;
+            ``end``: on the `SessionReport`, given too.
     """
 
     title: str

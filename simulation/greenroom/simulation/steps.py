@@ -5,7 +5,7 @@ lease is not there (it was refused, or is over) is passed over: so a scenario ca
 """
 
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias
 
 MILLISECONDS_MAX: Final = 600_000
 TURNS_MAX: Final = 10_000
@@ -298,26 +298,10 @@ CHOICES: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 }
 """Fields that take one of a few words, by step and field."""
 
-REFERS: Final[dict[str, str]] = {
-    "room": "room",
-    "track": "track",
-    "stream": "stream",
-    "lease": "lease",
-    "processor": "processor",
-}
-"""Fields that name something, and what."""
+REFERS: Final = ("room", "track", "stream", "lease", "processor")
+"""Fields that name something, called by what they name."""
 
 
 def names_of(kind: Any) -> tuple[str, ...]:
     """Return the fields of a word, in order."""
     return tuple(field.name for field in fields(kind))
-
-
-def values_of(step: Step) -> dict[str, Any]:
-    """Return what is said about a step beyond its defaults, as a file says it."""
-    found: dict[str, Any] = {"do": step.do}
-    for field in fields(step):
-        value: Any = getattr(step, field.name)
-        if value != field.default:
-            found[field.name] = list(cast("tuple[object, ...]", value)) if isinstance(value, tuple) else value
-    return found
