@@ -92,6 +92,7 @@ coverage: $(DEV)/.done
 bench: $(DEV)/.done
 	$(BIN)/python -m benchmarks $(ARGS)
 
+## make clean      remove what these have made
 clean:
 	rm -rf $(DEMO) $(DEV) $(AGENTS) build out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
