@@ -261,7 +261,7 @@ class Attachment:
                 for line in lines:
                     line.end()
             elif first:
-                self._loop.call_later(self._parking.for_s, self._look)
+                self._loop.call_later(self._parking.for_s, self.look)
 
     def _over(self) -> None:
         """The room is disconnected: nothing comes back, unless it is connected anew."""

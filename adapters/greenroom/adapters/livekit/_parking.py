@@ -2,6 +2,8 @@
 
 In a full reconnect every track is first reported gone, and the room as reconnecting only then. So whatever goes is kept
 for `LINGER_S`; once the room says that it is reconnecting, for `GRACE_S`.
+
+Law: as long as anything is kept, the loop looks when the first of it is over; one timer, however much that is.
 """
 
 import asyncio
@@ -31,7 +33,7 @@ class Parked:
 
 
 class Parking:
-    """The leases that one room keeps. Any thread, but `look`, which is for the room's loop.
+    """The leases that one room keeps. Any thread, but what the loop calls.
 
     Attributes:
         for_s: how long at present.
@@ -41,6 +43,8 @@ class Parking:
         self._loop = loop
         self._lock = new_lock()
         self._parked: list[Parked] = []
+        self._planned = False
+        self._timer: asyncio.TimerHandle | None = None
         self.for_s = LINGER_S
 
     def park(self, subject: Hashable, leases: Sequence[Lease]) -> None:
@@ -50,7 +54,9 @@ class Parking:
         with self._lock:
             until_s = self._loop.time() + self.for_s
             self._parked += [Parked(subject, lease, until_s) for lease in leases]
-        self._look_in(self.for_s)
+            planned, self._planned = self._planned, True
+        if not planned or self._loop.is_closed():
+            self._plan_soon()
 
     def take(self, subject: Hashable, specs: Sequence[ProcessorSpec]) -> list[Lease | None]:
         """Hand over what is kept for ``subject``: for each of ``specs`` a lease on its like, or None."""
@@ -82,26 +88,34 @@ class Parking:
         """The room is back: what goes from now on is kept for the shorter time."""
         self.for_s = LINGER_S
 
-    def _look_in(self, delay_s: float) -> None:
+    def _plan_soon(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._loop.call_later, delay_s, self.look)
+            self._loop.call_soon_threadsafe(self._plan)
         except RuntimeError:
             self.clear()  # the loop is closed: nothing can come back
 
-    def look(self) -> None:
-        """Give back what has been kept for long enough."""
+    def _plan(self) -> None:
+        """Have the loop look when the first of what is here is over: what came in one burst is planned for once."""
+        with self._lock:
+            self._planned = False
+            nearest_s = min((parked.until_s for parked in self._parked), default=None)
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None if nearest_s is None else self._loop.call_at(nearest_s, self._look)
+
+    def _look(self) -> None:
+        """Give back what has been kept for long enough; the rest may have been given more time since this was planned."""
         with self._lock:
             now_s = self._loop.time()
             over = [parked for parked in self._parked if parked.until_s <= now_s]
             self._parked = [parked for parked in self._parked if parked.until_s > now_s]
-            nearest_s = min((parked.until_s for parked in self._parked), default=None)
         for parked in over:
             parked.lease.give_back()
-        if over and nearest_s is not None:
-            self._look_in(nearest_s - now_s)
+        self._plan()
 
     def clear(self) -> None:
-        """Give everything back."""
+        """Give everything back: the room is disconnected, and if it is connected anew it begins anew."""
+        self.for_s = LINGER_S
         with self._lock:
             parked, self._parked = self._parked, []
         for each in parked:
