@@ -102,7 +102,7 @@ def test_coverage_names_the_gaps(capsys: pytest.CaptureFixture[str]) -> None:
         (("--law", "leeses"), "no law 'leeses'; did you mean 'leases'"),
         (("--law", "nowhere:x"), "no law 'nowhere:x': ModuleNotFoundError"),
         (("--law", "json:dumps"), "a law is made by @law"),
-        (("--replay", "nonsense"), "a replay token begins with 'gr1.'"),
+        (("--replay", "nonsense"), "this is no replay token: it begins with 'nonsense', not with gr1."),
         (("nowhere.toml",), "nowhere.toml: cannot be read"),
     ],
 )

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,6 @@ from greenroom.simulation import (
     UnknownName,
     chart_of,
     explore,
-    fingerprint,
     law,
     load_faults,
     load_scenario,
@@ -37,6 +37,7 @@ from greenroom.simulation import (
     trace_of,
 )
 from greenroom.simulation._witness import Witness
+from greenroom.supervision.tokens import Token
 
 KEPT = [
     ("random", "processors-were", 105),  # a worker given up installed its dead processor over its successor's
@@ -338,19 +339,23 @@ def test_a_token_repeats_a_failure(shrunk: Repeat) -> None:
 
 def test_a_token_of_other_code_says_so(shrunk: Repeat) -> None:
     """It is run all the same: perhaps to see whether a change has mended it."""
-    from dataclasses import replace  # noqa: PLC0415
-
     token = replace(shrunk, code="00000000").token()
     assert not parse_token(token).same_code
-    assert fingerprint() != "00000000"
+
+
+ELSEWHERE = Token(program="p", seed=1, schedule="random", code="aa")
+"""The token of a program that plays no scenario."""
 
 
 @pytest.mark.parametrize(
-    "token", ["", "gr2.abc", "gr1.", "gr1.!!!!", "gr1.eNqrVkrOzytJzSvRUVAqzs8tLUlVslIwNNBRUCpILE4tUrJSAlKpRUVFQA4ANLQNNw"]
+    ("token", "told"),
+    [("", "it begins with ''"), ("gr2.abc", "it begins with 'gr2'"), ("gr1.", "cut off"), ("gr1.!!!!", "damaged"),
+     (ELSEWHERE.encode(), "holds no scenario"),
+     (replace(ELSEWHERE, extra={"scenario": {"steps": [{"do": "dance"}]}, "faults": {}}).encode(), "dance")],
 )  # fmt: skip
-def test_what_is_no_token_is_refused(token: str) -> None:
-    """Whatever is wrong with it."""
-    with pytest.raises(BadToken):
+def test_what_is_no_token_is_refused(token: str, told: str) -> None:
+    """Whatever is wrong with it, it is said; also if it is the token of another program."""
+    with pytest.raises(BadToken, match=told):
         parse_token(token)
 
 
@@ -376,8 +381,6 @@ def test_a_trace_can_be_read(shrunk: Repeat, tmp_path: Path) -> None:
 
 def test_a_chart_can_be_looked_at(shrunk: Repeat) -> None:
     """One page that needs nothing else, with every actor, the law, and no unescaped text."""
-    from dataclasses import replace  # noqa: PLC0415
-
     named = Scenario.named("<b>").open_room(room="b", token="<t>").build()
     page = chart_of(trace_of(replace(shrunk, scenario=named), BROKEN))
     assert page.startswith("<!doctype html>")

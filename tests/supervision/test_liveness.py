@@ -311,8 +311,6 @@ def test_fence_gives_up_what_hangs_at_once(simulated: ActorSystem) -> None:
 class Holder(Probe):
     """Tells when it is to release what it holds."""
 
-    given_back: list[int]
-
     def on_given_up(self) -> None:
         """Say so."""
         self.heard.append((self.incarnation, self.given_up))

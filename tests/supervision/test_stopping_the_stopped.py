@@ -24,11 +24,6 @@ async def reader() -> None:
         raise RuntimeError(letter.message)
 
 
-async def deaf() -> None:
-    """Read none; crash when it is told to by its loop."""
-    await current().receive()
-
-
 def spec(kind: str, **fields: Any) -> ChildSpec:
     """Return the spec of an actor, or of a task, that stays down when it has stopped."""
     if kind == "actor":

@@ -1,12 +1,7 @@
 """What repeats a run, on any machine: scenario, faults, seed and schedule in one line of text."""
 
-import base64
-import binascii
-import json
-import zlib
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from typing import Any, Final
 
 from greenroom.simulation._faults import FaultPlan, plan_data, plan_of
@@ -14,11 +9,10 @@ from greenroom.simulation._files import scenario_data, scenario_of
 from greenroom.simulation._run import Outcome, Setting, run, scheduler_of
 from greenroom.simulation._scenario import Scenario
 from greenroom.simulation.errors import BadToken, SimulationError
+from greenroom.supervision import tokens
 from greenroom.supervision.schedules import Replay, Scheduler
 
-PREFIX: Final = "gr1."
-_FLOORS: Final = ("supervision", "actors", "simulation")
-_BYTES_MAX: Final = 5_000_000
+_FLOORS: Final = ("greenroom.supervision", "greenroom.actors", "greenroom.simulation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,17 +51,14 @@ class Repeat:
 
     def token(self) -> str:
         """Return it as one line of text."""
-        data: dict[str, Any] = {
-            "code": self.code or fingerprint(),
-            "seed": self.seed,
-            "strategy": self.strategy,
-            "scenario": scenario_data(self.scenario),
-            "faults": plan_data(self.faults),
-        }
-        if self.choices is not None:
-            data["choices"] = list(self.choices)
-        packed = zlib.compress(json.dumps(data, separators=(",", ":")).encode(), 9)
-        return PREFIX + base64.urlsafe_b64encode(packed).decode().rstrip("=")
+        return tokens.Token(
+            program=self.scenario.name,
+            seed=self.seed,
+            schedule=self.strategy,
+            choices=self.choices,
+            extra={"scenario": scenario_data(self.scenario), "faults": plan_data(self.faults)},
+            code=self.code or fingerprint(),
+        ).encode()
 
     @property
     def same_code(self) -> bool:
@@ -81,39 +72,25 @@ def parse_token(token: str) -> Repeat:
     Raises:
         BadToken: it is none, or is not whole.
     """
-    text = "".join(token.split())
-    if not text.startswith(PREFIX):
-        raise BadToken(f"a replay token begins with {PREFIX!r}; this begins with {text[: len(PREFIX)]!r}")
-    body = text.removeprefix(PREFIX)
     try:
-        packed = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
-        unpacker = zlib.decompressobj()
-        raw = unpacker.decompress(packed, _BYTES_MAX)
-        if not unpacker.eof:
-            raise ValueError("cut off")  # noqa: TRY301 - the same refusal
-        data = json.loads(raw)
-        choices = data.get("choices")
+        found = tokens.Token.decode(token)
         return Repeat(
-            scenario=scenario_of(data["scenario"], references=False),
-            faults=plan_of(data["faults"]),
-            seed=int(data["seed"]),
-            strategy=str(data["strategy"]),
-            choices=None if choices is None else tuple(int(each) for each in choices),
-            code=str(data["code"]),
+            scenario=scenario_of(found.extra["scenario"], references=False),
+            faults=plan_of(found.extra["faults"]),
+            seed=found.seed,
+            strategy=found.schedule,
+            choices=found.choices,
+            code=found.code,
         )
+    except tokens.BadToken as error:
+        raise BadToken(f"{error}; copy it again, all of it") from None
     except SimulationError as error:
         raise BadToken(f"the replay token holds what this version does not know: {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, zlib.error, binascii.Error) as error:
-        raise BadToken("the replay token is not whole; copy it again, without its line breaks") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadToken("the replay token holds no scenario with its faults") from error
 
 
 @cache
 def fingerprint() -> str:
     """Return what the code of the simulated floors comes to: another where one character of it is."""
-    total = 0
-    for floor in _FLOORS:
-        folder = resources.files(f"greenroom.{floor}")
-        for each in sorted(folder.iterdir(), key=lambda path: path.name):
-            if each.name.endswith(".py"):
-                total = zlib.crc32(each.read_bytes(), zlib.crc32(each.name.encode(), total))
-    return f"{total:08x}"
+    return tokens.fingerprint(*_FLOORS)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Generator
 from math import inf
-from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
@@ -17,8 +16,6 @@ from greenroom.supervision.errors import AskTimeout, BlockingInHandler
 
 T = TypeVar("T")
 _UNSET: Final = object()
-
-ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
 def would_block(cell: Any, what: str) -> BlockingInHandler:

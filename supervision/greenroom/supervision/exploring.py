@@ -196,18 +196,8 @@ def shrink(
     Raises:
         ValueError: the program does not fail under ``choices``.
     """
-    first = replay(program, choices, seed=seed, draws=draws)
-    wanted = fails_same if fails_same is not None or first is None else same_kind(first.error)
-    if first is None or wanted is None or not wanted(first.error):
-        raise ValueError("the program does not fail so under the choices that were given")
-    limit = 4 * first.steps + 1_000
-
-    def fails(candidate: Sequence[int]) -> bool:
-        runtime = SimulatedRuntime(seed, scheduler=Replay(candidate), draws=draws, limit=limit)
-        error = run(program, runtime)
-        return error is not None and wanted(error)
-
-    return Shrinking(first.choices, fails, runs).plainest()
+    first, fails = _failing(program, choices, draws, fails_same, seed)
+    return Shrinking(first.choices, lambda candidate: fails(candidate, draws), runs).plainest()
 
 
 def shrink_draws(
@@ -232,15 +222,27 @@ def shrink_draws(
     Raises:
         ValueError: the program does not fail under these.
     """
+    _, fails = _failing(program, choices, draws, fails_same, seed)
+    return Shrinking(draws, lambda candidate: fails(choices, candidate), runs).plainest()
+
+
+def _failing(
+    program: Program,
+    choices: Sequence[int],
+    draws: Sequence[int] | None,
+    fails_same: FailsSame | None,
+    seed: int,
+) -> tuple[Failure, Callable[[Sequence[int], Sequence[int] | None], bool]]:
+    """Return how it fails, and what says whether it fails so under other choices and draws."""
     first = replay(program, choices, seed=seed, draws=draws)
     wanted = fails_same if fails_same is not None or first is None else same_kind(first.error)
     if first is None or wanted is None or not wanted(first.error):
         raise ValueError("the program does not fail so under the choices and draws that were given")
     limit = 4 * first.steps + 1_000
 
-    def fails(candidate: Sequence[int]) -> bool:
-        runtime = SimulatedRuntime(seed, scheduler=Replay(choices), draws=candidate, limit=limit)
+    def fails(choices: Sequence[int], draws: Sequence[int] | None) -> bool:
+        runtime = SimulatedRuntime(seed, scheduler=Replay(choices), draws=draws, limit=limit)
         error = run(program, runtime)
         return error is not None and wanted(error)
 
-    return Shrinking(draws, fails, runs).plainest()
+    return first, fails

@@ -26,7 +26,7 @@ from typing import Any, Final, Self, cast
 
 from greenroom.supervision.errors import SupervisionError
 
-__all__ = ["BadToken", "OtherCode", "Token", "fingerprint"]
+__all__ = ["BadToken", "Token", "fingerprint"]
 
 VERSION: Final = "gr1"
 LONGEST: Final = 32 * 1024 * 1024
@@ -46,23 +46,6 @@ class BadToken(SupervisionError, ValueError):
         super().__init__(f"this is no replay token: {why}")
 
 
-class OtherCode(SupervisionError, RuntimeError):
-    """A replay token was made with other code, to which its schedule means nothing.
-
-    Attributes:
-        made_with: fingerprint of the code that made it.
-        now: fingerprint of the code that was to replay it.
-    """
-
-    def __init__(self, made_with: str, now: str) -> None:
-        self.made_with = made_with
-        self.now = now
-        super().__init__(
-            f"the token was made with other code (it says {made_with}, this is {now}); "
-            "check that version out, or look for the failure anew from its seed"
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """One run of one program.
@@ -70,8 +53,8 @@ class Token:
     Attributes:
         program: its name.
         seed: of the runtime.
-        schedule: the scheduler that chose first, by its name and seed; for people.
-        choices: what was chosen.
+        schedule: the scheduler that chose first.
+        choices: what was chosen; None where schedule and seed say that.
         draws: what the dice rolled; None where the seed says that.
         extra: what else decides the run: the scenario, the faults; any JSON object.
         code: `fingerprint` of the code that it was made with.
@@ -80,7 +63,7 @@ class Token:
     program: str
     seed: int
     schedule: str
-    choices: tuple[int, ...]
+    choices: tuple[int, ...] | None = None
     draws: tuple[int, ...] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     code: str
@@ -103,15 +86,6 @@ class Token:
         if version != VERSION or not dot:
             raise BadToken(f"it begins with {version[:12]!r}, not with {VERSION}.")
         return cls(**_checked(_unpacked(packed)))
-
-    def require(self, code: str) -> None:
-        """Refuse to be replayed by other code.
-
-        Raises:
-            OtherCode: ``code`` is not what it was made with.
-        """
-        if code != self.code:
-            raise OtherCode(self.code, code)
 
 
 def _unpacked(packed: str) -> Any:
@@ -140,9 +114,9 @@ def _checked(found: Any) -> dict[str, Any]:
         raise BadToken("its seed is no integer")
     if not isinstance(values["extra"], dict):
         raise BadToken("its extra is no object")
-    values["choices"] = _numbers("choices", values["choices"])
-    if values["draws"] is not None:
-        values["draws"] = _numbers("draws", values["draws"])
+    for name in ("choices", "draws"):
+        if values[name] is not None:
+            values[name] = _numbers(name, values[name])
     return values
 
 
