@@ -12,6 +12,8 @@ import urllib.request
 from pathlib import Path
 from typing import Final
 
+from tests.livekit.server.keeper import kept
+
 HERE: Final = Path(__file__).parent
 ROOT: Final = HERE.parents[2]
 CONFIG: Final = HERE.parent / "livekit.yaml"
@@ -31,7 +33,7 @@ def binary() -> Path | None:
 
 
 class Server:
-    """One livekit-server. Its ports stay the same when it is killed and started again."""
+    """One livekit-server. Its ports stay the same when it is killed and started again; it dies with this process."""
 
     def __init__(self, program: Path, folder: Path) -> None:
         self._program = program
@@ -53,21 +55,15 @@ class Server:
         """Where the server API is."""
         return f"http://127.0.0.1:{self.port}"
 
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        assert self._process is not None
-        return self._process.pid
-
     def start(self) -> None:
         """Start it, and wait until it answers."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("LIVEKIT_")}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._program, "--config", self._config],
+                kept(self._program, "--config", self._config),
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 env=environment,
                 start_new_session=True,
             )
@@ -80,7 +76,8 @@ class Server:
     def kill(self) -> None:
         """Kill it, as a crash of its machine would."""
         if self._process is not None:
-            self._process.kill()
+            assert self._process.stdin is not None
+            self._process.stdin.close()
             self._process.wait()
             self._process = None
 
