@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from greenroom.supervision import Actor, ActorSystem, Dispatcher
+from greenroom.supervision.simulated import SimulatedRuntime
 
 
 class Holder(Actor):
@@ -57,3 +60,38 @@ def test_who_is_fenced_twice_in_a_handler_releases_once(system: ActorSystem) -> 
     ref.tell(twice)
     ref.stop()
     assert held == []
+
+
+class Stubborn(Actor):
+    """Hangs when it is told to, or when it stops; has children whose ends nobody gives a time."""
+
+    def __init__(self, runtime: SimulatedRuntime, below: int, *, hangs: bool) -> None:
+        self.simulation = runtime
+        self.hangs = hangs
+        if below:
+            for name in ("first", "last"):
+                args = (runtime, below - 1)
+                self.spawn(Stubborn, *args, name=name, hangs=below == 1 or name == "last", shutdown_ns=None)
+
+    def on_receive(self, message: Any) -> Any:
+        """Hang."""
+        self.simulation.hang()
+
+    def on_stop(self) -> None:
+        """Hang, if it is one of those."""
+        if self.hangs:
+            self.simulation.hang()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["at rest", "hangs in a handler"])
+def test_whose_budget_is_over_is_given_up_with_all_below_it(busy: bool) -> None:
+    """Also those that had not been asked to stop yet, and however long each of them may take by itself."""
+    runtime = SimulatedRuntime()
+    with ActorSystem(runtime) as system:
+        top, _ = system.launch(Stubborn, (runtime, 2), {"hangs": False}, name="top", shutdown_ns=6_000_000)
+        runtime.run_until_idle()
+        if busy:
+            top.tell("hang")
+            runtime.run_until_idle()
+        system.close()
+        assert not top.is_alive()

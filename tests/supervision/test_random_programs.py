@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.supervision.lawkit import DOWN, REFUSED
 from tests.sweeping import count
 
 from greenroom.supervision._actor import Actor
@@ -17,7 +18,7 @@ from greenroom.supervision._future import Future
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Normal, Shutdown
 from greenroom.supervision._system import ActorSystem
-from greenroom.supervision.errors import AlreadyRegistered, SupervisionError
+from greenroom.supervision.errors import ActorEnding, ActorFenced, AlreadyRegistered, SupervisionError
 from greenroom.supervision.events import ActorEnded, ActorStarted, DeadLetter
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down, Exit
@@ -113,6 +114,9 @@ class World:
         """Hear that an incarnation is being constructed."""
         if path in self.inside:
             self.broken.append(f"{path}: {self.inside[path]} and {incarnation} at once")
+        parent = path.rpartition("/")[0]
+        if parent and parent not in self.inside:
+            self.broken.append(f"{path} begins under one that is over")
         self.inside[path] = incarnation
 
 
@@ -159,14 +163,29 @@ class Node(Actor):
         self.respawn(child)
 
     def on_stop(self) -> None:
-        if self.temper % 5 == 4:
-            self.world.runtime.hang()
-        if self.temper % 5 == 3:
-            raise ValueError("does not stop nicely")
+        match self.temper % 5:
+            case 4:
+                self.world.runtime.hang()
+            case 3:
+                raise ValueError("does not stop nicely")
+            case 2:
+                self.want_help()
+            case _:
+                pass
 
     def on_failure(self, exception_type: Any, exception_value: Any, traceback: Any) -> None:
-        if self.temper % 7 == 6:
-            self.world.runtime.hang()
+        match self.temper % 7:
+            case 6:
+                self.world.runtime.hang()
+            case 5:
+                self.want_help()
+            case _:
+                pass
+
+    def want_help(self) -> None:
+        """Have another actor clean up: who is ending is refused that."""
+        with suppress(ActorEnding):
+            self.play(("spawn", 8))
 
     def on_receive(self, message: Any) -> Any:
         if isinstance(message, int):
@@ -175,7 +194,7 @@ class Node(Actor):
         if isinstance(message, Down):
             self.world.notices[message.monitor] += 1
             if message.monitor in self.world.taken_back:
-                self.world.broken.append("a notice after demonitor")
+                self.world.broken.append(f"{DOWN}|a notice after demonitor")
             return None
         if isinstance(message, Exit):
             self.world.exit(self.me, message)
@@ -188,14 +207,15 @@ class Node(Actor):
         match kind:
             case "spawn":
                 kinds = list(Dispatcher)
+                leaf = number % 16 == 9
                 child = self.spawn(
-                    Trapper if number % 4 == 1 else Node,
+                    Leaf if leaf else Trapper if number % 4 == 1 else Node,
                     world,
                     number,
                     name=f"n{self.runtime.next_id()}",
                     dispatcher=kinds[number % 3],
                     mailbox=POLICIES[number // 3 % 4],
-                    shutdown_ns=(0, 4 * MS, 9 * MS)[number % 3],
+                    shutdown_ns=None if leaf else (0, 4 * MS, 9 * MS)[number % 3],
                     start_ns=8 * MS,
                 )
                 world.refs.append(child)
@@ -203,8 +223,13 @@ class Node(Actor):
                 raise RuntimeError("on purpose")
             case "hang":
                 world.runtime.hang()
-            case "end":
+            case "linger":
+                world.runtime.linger(number % 16 * MS)
+                self.speak(world.refs[number % len(world.refs)])
+            case "end" | "end and crash":
                 self.end(Shutdown("by itself"))
+                if kind != "end":
+                    raise RuntimeError("on purpose")
             case "defer":
                 reply = self.defer_reply()
                 if number % 2:
@@ -219,9 +244,9 @@ class Node(Actor):
                 key = self.monitor(world.refs[number % len(world.refs)])
                 self.monitors.append(key)
             case "demonitor" if self.monitors:
-                key = self.monitors.pop()
-                self.demonitor(key)
-                world.taken_back.add(key)
+                self.take_back(self.monitors.pop())
+            case "glance":  # whether somebody is over is told at once, but not to who did not wait for it
+                self.take_back(self.monitor(world.refs[number % len(world.refs)]))
             case "link":
                 self.share(world.refs[number % len(world.refs)])
             case "unlink":
@@ -239,6 +264,23 @@ class Node(Actor):
                 pass
         return kind
 
+    def take_back(self, monitor: int) -> None:
+        """Take a monitor back: nothing is told of it from now on."""
+        self.demonitor(monitor)
+        self.world.taken_back.add(monitor)
+
+    def speak(self, other: ActorRef[Any]) -> None:
+        """Say something to another one. Who was given up meanwhile is refused that."""
+        given_up = self.given_up
+        try:
+            other.tell(("hello", 0))
+        except ActorFenced:
+            raise
+        except SupervisionError:
+            pass  # the other one is gone, or full
+        if given_up:
+            self.world.broken.append(f"{REFUSED}|{self.me} was given up, and still speaks to {other.path}")
+
     def share(self, other: ActorRef[Any]) -> None:
         """Link with another one, and note the link before anything can come of it."""
         if other != self.actor_ref:
@@ -252,19 +294,29 @@ class Trapper(Node):
     trap_exits = True
 
 
+class Leaf(Node):
+    """One that has no children, and for whose end its parent waits as long as it has time itself."""
+
+    def play(self, message: Any) -> Any:
+        return None if message[0] == "spawn" else super().play(message)
+
+
 INSIDE = (
     "spawn",
     "spawn",
     "spawn",
     "crash",
     "hang",
+    "linger",
     "end",
+    "end and crash",
     "defer",
     "stop child",
     "fence child",
     "monitor",
     "monitor",
     "demonitor",
+    "glance",
     "link",
     "link",
     "unlink",

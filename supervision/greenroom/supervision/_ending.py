@@ -7,8 +7,8 @@ Laws:
     - a request aims at an incarnation. One that comes late does not hit the next;
     - an incarnation ends in this order: its timers are cancelled, its monitors dropped, its children stopped in
       reverse order, its ``on_stop`` run, its open asks answered, its watchers and links told, then its parent;
-    - however its end begins, it has the shutdown budget for it, and is fenced past that; who has a brutal one and
-      ends by itself has the default for that;
+    - however its end begins, it has the shutdown budget for it, and past that is fenced with all below it; who has a
+      brutal one and ends by itself has the default for that;
     - the next incarnation starts only when the parent says so, thus only after all of that.
 """
 
@@ -55,6 +55,7 @@ from greenroom.supervision.snapshot import ActorKind, FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
+WITH_PARENT: Final = "its parent was given up"
 _ENDED: Final = FlightKind.ENDED
 
 
@@ -133,7 +134,8 @@ class Ending(Place):
             life.stop_timer = self.system.runtime.call_later(budget_ns, overrun)
 
     def overrun(self, life: Incarnation, budget_ns: int, what: str) -> None:
-        """Hear that ``life`` has not started, or not stopped, within its budget."""
+        """Hear that ``life`` has not started, or not stopped, within its budget. The end that follows has it anew."""
+        life.stop_timer = life.stop_timer if what == "start" else None
         self.fence(f"did not {what} within its {budget_ns / 1e6:g} ms", life, if_starting=what == "start")
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
@@ -202,7 +204,7 @@ class Ending(Place):
         failure = ActorFenced(self.path, life.number)
         failure.add_note(reason)
         report_poison(self, life, failure, epoch)
-        again = self.state == STOPPING
+        again = self.state == STOPPING or reason is WITH_PARENT
         never_ran = self.state <= STARTING or isinstance(life.cause, FailedToStart)
         self._enter_end(life, epoch, FailedToStart(failure) if never_ran else Fenced(reason))
         life.cleaned = True
@@ -211,7 +213,7 @@ class Ending(Place):
         self._release(life, actor)
         if again:
             for child in list(self.children or ()):
-                child.fence("its parent was given up")
+                child.fence(WITH_PARENT)
         self._advance_end(life, epoch)
 
     def release_given_up(self, thread: int) -> None:
