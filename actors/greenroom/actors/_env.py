@@ -3,6 +3,8 @@
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from greenroom.actors._books import ProcessorBook
@@ -11,7 +13,7 @@ from greenroom.actors._pacer import Pacer
 from greenroom.actors.context import MASK, Credentials
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind, SessionEvent
-from greenroom.supervision import get_logger
+from greenroom.supervision import Dispatcher, SupervisionError, get_logger
 
 get_logger()  # imports structlog now: 80 ms that the first session's event loop must not wait for
 
@@ -139,6 +141,14 @@ class Env:
         with self._lock:
             self.answered += 1
 
+    def later(self, what: Callable[[], object]) -> None:
+        """Have ``what()`` called on a thread of the pool; in a forked process, which has none, nobody does.
+
+        For the garbage collector: it may run on a thread that is just inside anything, so no lock is taken here.
+        """
+        with suppress(SupervisionError):
+            self.runtime.executor(Dispatcher.POOL, "later").submit(_Errand(what))
+
     def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
         """Call ``observer`` with every event from now on; returns its undoing."""
         with self._lock:
@@ -149,6 +159,17 @@ class Env:
                 self.observers = tuple(each for each in self.observers if each is not observer)
 
         return forget
+
+
+@dataclass(frozen=True, slots=True)
+class _Errand:
+    """Something for a thread of the pool to do."""
+
+    what: Callable[[], object]
+
+    def run(self) -> None:
+        """Do it."""
+        self.what()
 
 
 def _nothing() -> None:

@@ -113,6 +113,11 @@ class Output:
         if wake is not None:
             wake()
 
+    @property
+    def unread(self) -> bool:
+        """Whether there is something to read, or may still come."""
+        return not self._closed and (not self._ended or bool(self._frames))
+
     # The consumer's side.
 
     def serve(self, wake: Callable[[], None]) -> None:

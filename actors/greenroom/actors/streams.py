@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from greenroom.actors._desired import Granted, StreamState
+from greenroom.actors._env import Env
 from greenroom.actors._holds import give_back
 from greenroom.actors._leasing import Release, Transfer
 from greenroom.actors._output import SimulatedIterator, SinkWriter, StreamIterator
@@ -34,7 +35,7 @@ class Stream(AsyncIterator[Frame]):
         self._iterator: StreamIterator | None = None
         env = track._session.alive()
         if state.sink is None:
-            self._forgotten: Any = weakref.finalize(self, _forget, state)
+            self._forgotten: Any = weakref.finalize(self, _forget, state, env)
             self._forgotten.atexit = False
         else:
             executor = env.runtime.executor(Dispatcher.BLOCKING, "sink")
@@ -93,7 +94,8 @@ class Stream(AsyncIterator[Frame]):
 
     def stop(self) -> None:
         """End the stream now, without waiting for it; nothing comes out any more. Any thread; idempotent."""
-        _forget(self._state)
+        end_stream(self._state, discard=True)
+        self._state.output.close()
 
     async def keep(self) -> "tuple[Lease, ...]":
         """Hold the very processors that it uses, in order, beyond its end: for a stream that goes on in its place.
@@ -281,10 +283,14 @@ def end_stream(state: StreamState, *, discard: bool) -> None:
         state.actor.send(CloseStream(discard=discard))
 
 
-def _forget(state: StreamState) -> None:
-    """Close a stream at once, also one whose handle was collected; what nobody has read is counted as dropped."""
+def _forget(state: StreamState, env: Env) -> None:
+    """Close a stream whose handle was collected; what nobody has read is counted as dropped.
+
+    The collector may run this on a thread that is just inside the output, the meter or the pacer: so no lock is taken here.
+    """
     end_stream(state, discard=True)
-    state.output.close()
+    if state.output.unread:
+        env.later(state.output.close)
 
 
 def _note_end(ended: Future[None], _incarnation: int, _cause: Cause) -> None:

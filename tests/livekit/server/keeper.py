@@ -4,6 +4,7 @@ Run as ``python keeper.py PROGRAM ARGUMENT...`` with a pipe as stdin. That pipe 
 the owner is killed; then the program is killed.
 """
 
+import os
 import select
 import subprocess
 import sys
@@ -23,8 +24,8 @@ def main(program: list[str]) -> int:
     running = subprocess.Popen(program, stdin=subprocess.DEVNULL)
     try:
         while running.poll() is None:
-            readable, _, _ = select.select([sys.stdin.buffer], [], [], LOOK_S)
-            if readable and not sys.stdin.buffer.read1():
+            readable, _, _ = select.select([sys.stdin], [], [], LOOK_S)
+            if readable and not os.read(sys.stdin.fileno(), 1):
                 break
     finally:
         running.kill()

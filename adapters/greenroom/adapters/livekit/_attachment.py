@@ -362,8 +362,11 @@ class Attachment:
         self._over()
 
     def _lost(self) -> None:
-        """The room was collected. Any thread."""
-        self._on_loop(self._leave_all)
+        """The room was collected: on any thread, in the middle of anything, so no lock is taken here."""
+        try:
+            self._loop.call_soon_threadsafe(self._leave_all)
+        except RuntimeError:  # the loop is closed: nobody will come
+            self.lobby.later(self._leave_all)
 
     def let_go(self) -> None:
         """Listen to the room no further, and end its streams, without waiting for them."""

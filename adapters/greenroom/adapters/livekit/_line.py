@@ -204,7 +204,7 @@ class Line:
         self._on_loop(self._feed.end)
 
     def cut(self, *, park: bool = False) -> None:
-        """Hand out nothing more. Any thread, also a finalizer's; idempotent.
+        """Hand out nothing more. Any thread; idempotent.
 
         Args:
             park: keep the processors, as the track may come back.
@@ -223,6 +223,18 @@ class Line:
             self._release()
         if not before:
             self._on_loop(self._wind_up)
+
+    def drop(self) -> None:
+        """Nobody has the stream any more: `cut` it, soon.
+
+        The garbage collector calls it, on any thread and in the middle of anything: so no lock is taken here.
+        """
+        if self._cut:
+            return
+        try:
+            self.loop.call_soon_threadsafe(self.cut)
+        except RuntimeError:
+            self._lobby.later(self._abandon)
 
     def _on_native_end(self, cancelled: bool) -> None:
         """The SDK says that the track has ended: for one that follows, another may come, unless the loop ends."""

@@ -5,6 +5,7 @@ It lives in a task of its loop. So ``asyncio.run``, which cancels what is left a
 
 import asyncio
 import weakref
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from greenroom.actors import Session, SessionClosed
@@ -44,6 +45,13 @@ class Lobby(Protocol):
         """That stream is over. Any thread."""
         ...
 
+    def later(self, what: Callable[[], object]) -> None:
+        """Have ``what()`` called on a thread of the session's; without one nothing is left to be done.
+
+        For the garbage collector, which may be in the middle of anything: no lock is taken.
+        """
+        ...
+
 
 class Given:
     """A session that somebody else opens and closes."""
@@ -78,6 +86,12 @@ class Given:
     def leave(self) -> None:
         """Nothing to do: it is not ours."""
 
+    def later(self, what: Callable[[], object]) -> None:
+        """Have it called by the session's pool."""
+        session = self._session()
+        if session is not None:
+            session.record().later(what)
+
 
 class Default:
     """The session of one loop, there as long as streams use it, and `IDLE_S` longer."""
@@ -87,6 +101,7 @@ class Default:
         self.local = Hall(self, "local")
         self._streams = 0
         self._started: asyncio.Future[Session] | None = None
+        self._session: Session | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._idle: asyncio.TimerHandle | None = None
@@ -110,12 +125,15 @@ class Default:
     async def _live(self, started: "asyncio.Future[Session]") -> None:
         try:
             async with Session("default") as session:
+                self._session = session
                 started.set_result(session)
                 self._watch()
                 await loop_end()
         finally:
             if not started.done():
                 started.cancel()
+            if self._task is None or self._task is asyncio.current_task():
+                self._session = None
 
     def arrive(self) -> None:
         """A stream uses it."""
@@ -127,6 +145,11 @@ class Default:
         loop = self._loop()
         if not self._streams and loop is not None and not loop.is_closed():
             loop.call_soon_threadsafe(self._watch)
+
+    def later(self, what: Callable[[], object]) -> None:
+        """Have it called by the session's pool."""
+        if self._session is not None:
+            self._session.record().later(what)
 
     def _watch(self) -> None:
         loop = self._loop()

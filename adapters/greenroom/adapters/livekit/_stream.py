@@ -77,7 +77,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
         else:
             self._line = _line_of_track(make, track, session, loop)
         self._loop = loop
-        self._dropped = weakref.finalize(self, self._line.cut)
+        self._dropped = weakref.finalize(self, self._line.drop)
         self._dropped.atexit = False
 
     @classmethod

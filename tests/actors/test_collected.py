@@ -1,0 +1,105 @@
+"""Handles that are collected: the collector runs on any thread, in the middle of anything, and nothing waits for it."""
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from tests.actors.sessionkit import frame
+
+from greenroom.actors import Feed, Reason, Session, Stream, StreamSnapshot
+
+FRAMES = 5
+
+
+@contextmanager
+def collecting_in(lock: Any) -> Generator[None]:
+    """Collect what was dropped in between while this thread is inside ``lock``, as the collector may at any moment."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+        with lock:
+            gc.collect()
+    finally:
+        gc.enable()
+
+
+def drop(stream: Stream) -> None:
+    """Leave a stream in a cycle, where only the collector finds it."""
+    cycle: list[Any] = [stream]
+    cycle.append(cycle)
+
+
+def play(story: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
+    """Run a story in a session with real threads."""
+
+    async def run() -> None:
+        async with Session() as session:
+            await story(session)
+
+    asyncio.run(asyncio.wait_for(run(), 30))
+
+
+async def opened(session: Session, feed: Feed) -> Stream:
+    """Return a stream on a feed, with frames in it that nobody reads."""
+    room = await session.open_room("lobby")
+    track = await room.open_track("anna")
+    stream = await track.open_stream([], feed=feed)
+    for number in range(FRAMES):
+        feed.push(frame(number))
+    return stream
+
+
+async def past(session: Session) -> StreamSnapshot:
+    """Return the record of the only stream, when all of it is accounted for."""
+    while True:
+        streams = session.snapshot().past_streams
+        if streams and not streams[0].in_flight:
+            return streams[0]
+        await asyncio.sleep(0.002)
+
+
+LOCKS: dict[str, Callable[[Stream, Session], Any]] = {
+    "output": lambda stream, _: stream._state.output._lock,
+    "meter": lambda stream, _: stream._state.meter._lock,
+    "pacer": lambda _, session: session.record().pacer._lock,
+    "fan": lambda stream, _: stream._track._state.fan._lock,
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_stream_that_is_collected_waits_for_no_lock(name: str) -> None:
+    """Not even for one that this very thread has; it is closed all the same, and what nobody read is counted."""
+
+    async def story(session: Session) -> None:
+        stream = await opened(session, Feed())
+        with collecting_in(LOCKS[name](stream, session)):
+            drop(stream)
+            del stream
+        assert (await past(session)).dropped == {Reason.CLOSED: FRAMES}
+
+    play(story)
+
+
+@pytest.mark.timeout(20)
+def test_what_is_left_in_a_stream_that_has_ended_is_counted_when_it_is_collected() -> None:
+    """Nobody can read it any more: no actor is left to say so, so a thread of the pool does."""
+
+    async def story(session: Session) -> None:
+        feed = Feed()
+        stream = await opened(session, feed)
+        feed.end()
+        await stream.ended()
+        output = stream._state.output
+        await stream.released()
+        assert stream.snapshot().in_flight == FRAMES
+        with collecting_in(output._lock):
+            drop(stream)
+            del stream
+        assert (await past(session)).dropped == {Reason.CLOSED: FRAMES}
+
+    play(story)
