@@ -15,6 +15,10 @@ QUICK = {
     "credentials-first": (3, "3 "),
     "token-in-an-event": (3, "8 "),
     "kept-for-good": (3, "2 "),
+    "reader-left-open": (3, "7 "),
+    "moved-and-dropped": (3, "4 "),
+    "queued-frames-thrown-away": (6, "4 "),
+    "old-token-stays": (3, "3 "),
 }
 """Mutants that take few schedules: at most so many, and the law that finds them."""
 

@@ -113,6 +113,13 @@ def test_a_track_that_moves_to_a_room_that_is_closing(strategy: str, seed: int) 
     run(load_scenario("session"), seed=seed, scheduler=scheduler_of(strategy, seed)).check()
 
 
+@pytest.mark.parametrize(("strategy", "seed"), [("random", 906), ("pct", 1902)])
+def test_a_lease_that_is_handed_over_to_a_stream_that_ends(strategy: str, seed: int) -> None:
+    """Who handed it over is told late, while a processor hangs: meanwhile he holds nothing, and that is no mistake."""
+    setting = Setting(faults=load_faults("processors"))
+    run(load_scenario("leases"), seed=seed, scheduler=scheduler_of(strategy, seed), setting=setting).check()
+
+
 def short() -> Scenario:
     """Return a scenario of which one step is of interest."""
     return load_scenario("rooms")

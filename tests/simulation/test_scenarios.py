@@ -64,7 +64,7 @@ def test_a_seed_is_a_scenario() -> None:
     assert [str(step) for step in random_scenario(7).steps[:3]] == [
         "open_room(room='room-1')",
         "publish(track='track-1', room='room-1', participant='guest-1', frames=1)",
-        "open_stream(stream='stream-1', track='track-1', reader='iterate')",
+        "open_stream(stream='stream-1', track='track-1', reader='iterate', holds=20)",
     ]
 
 
@@ -175,10 +175,19 @@ def test_parts_become_specs() -> None:
     seen: list[object] = []
 
     def look(stage: object) -> None:
-        spec = stage.spec(Part(name="p", shared=True, placement=Placement.INLINE, on_fault=OnFault.DROP, capacity_frames=7, intensity=9))  # type: ignore[attr-defined]  # fmt: skip
+        spec = stage.spec(Part(name="p", shared=True, placement=Placement.INLINE, on_fault=OnFault.DROP, capacity_frames=7, intensity=9, deadline_ms=11, hang_ms=12))  # type: ignore[attr-defined]  # fmt: skip
         seen.append(
-            (spec.name, spec.shared, spec.placement, spec.on_fault, spec.capacity_frames, spec.intensity)
+            (
+                spec.name,
+                spec.shared,
+                spec.placement,
+                spec.on_fault,
+                spec.capacity_frames,
+                spec.intensity,
+                spec.deadline_ns,
+                spec.hang_ns,
+            )
         )
 
     run(Scenario(), on_stage=look).check()
-    assert seen == [("p", True, Placement.INLINE, OnFault.DROP, 7, 9)]
+    assert seen == [("p", True, Placement.INLINE, OnFault.DROP, 7, 9, 11_000_000, 12_000_000)]

@@ -5,7 +5,7 @@ at once; what is beyond is not skipped but put off: media time falls behind the 
 Fast: a step may follow at once, unless a script is acting.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -101,3 +101,9 @@ class MediaClock:
         steps = -(-(min(instants) - self.media_ns) // self.step_ns)
         self.step(max(steps, 0))
         return True
+
+
+def tell(callbacks: Sequence[Callable[[], None]]) -> None:
+    """Call those whose instant is reached; outside any lock."""
+    for callback in callbacks:
+        callback()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from greenroom.actors._head import Head
-from greenroom.actors._media import CATCH_UP_STEPS, Hold, MediaClock
+from greenroom.actors._media import CATCH_UP_STEPS, Hold, MediaClock, tell
 from greenroom.actors.processors import MILLISECOND_NS
 from greenroom.actors.sources import Reader, Source
 from greenroom.supervision import Hang
@@ -239,6 +239,11 @@ class Pacer:
             shard.executor.submit(GiveBack(source))
         self.nudge()
 
+    def reading(self) -> list[PacedSource]:
+        """Return the sources that are being opened or read. Any thread."""
+        with self._lock:
+            return [*self._opening, *(source for shard in self._shards for source in shard.sources)]
+
     # Shards.
 
     def begin(self, shard: Shard) -> tuple[int, deque[PacedSource]]:
@@ -279,7 +284,7 @@ class Pacer:
                 due = self._clock.reached()
         if again:
             shard.executor.submit(shard)
-        _tell(due)
+        tell(due)
         if self._fast:
             self._advance()
 
@@ -306,7 +311,7 @@ class Pacer:
             self._timer = self._runtime.call_later(max(self._clock.due_ns() - now_ns, 0), self._tick)
         for shard in ready:
             shard.executor.submit(shard)
-        _tell(due)
+        tell(due)
 
     def _rescue(self, now_ns: int) -> None:
         """Give the sources that wait behind a reader which blocks another thread."""
@@ -355,7 +360,7 @@ class Pacer:
                 due = clock.reached()
         if begins:
             shard.executor.submit(shard)
-        _tell(due)
+        tell(due)
 
     # Scripts.
 
@@ -370,7 +375,7 @@ class Pacer:
             self._start()
             hold.at_ns, hold.on_reached = at_ns, on_reached
             due = self._clock.reached()
-        _tell(due)
+        tell(due)
         self.nudge()
 
     def release(self, hold: Hold) -> None:
@@ -387,13 +392,7 @@ class Pacer:
             self._closed = True
             if self._timer is not None:
                 self._timer.cancel()
-            sources = [*self._opening, *(source for shard in self._shards for source in shard.sources)]
-        for source in sources:
+        for source in self.reading():
             source.close()
         for shard in self._shards:
             shard.executor.close()
-
-
-def _tell(callbacks: list[Callable[[], None]]) -> None:
-    for callback in callbacks:
-        callback()

@@ -22,6 +22,7 @@ from greenroom.supervision import ActorRef, Lease
 LEASES: Final = 2
 CONTEXT: Final = 3
 FRAMES: Final = 4
+LEFTOVERS: Final = 7
 Finding = tuple[int, str]
 
 
@@ -50,13 +51,14 @@ def at_rest(
             yield from _has_holder(env, book, lease, transferred)
         if not moving and book.state is ProcessorState.READY and not busy(book.name):
             yield from _knows(book, expected_context(env, book.name, leases))
-    yield from _holds_hold(env)
+    yield from _holds_hold(env, transferred)
+    yield from _reads_what_is_there(env)
     if not moving:
+        yield from _in_one_room(env)
         yield from _tracks_know_their_rooms(env)
         yield from _own_is_own(env)
         for track, stream in _streams(env):
             yield from _stream_holds(track, stream)
-            yield from _lanes_are_bounded(track, stream)
             yield from _frames_are_somewhere(track, stream, busy)
 
 
@@ -125,9 +127,11 @@ def _closes_after_the_last(book: ProcessorBook, live: int) -> Iterator[Finding]:
         yield LEASES, f"{book.name} has no lease left, and is not being closed"
 
 
-def _holds_hold(env: Env) -> Iterator[Finding]:
+def _holds_hold(env: Env, transferred: Collection[tuple[str, int]]) -> Iterator[Finding]:
     """What somebody holds is a live lease: another one, where its processor had to be replaced."""
     for granted in env.holds.copy():
+        if (granted.name, granted.lease_id) in transferred:
+            continue  # a stream has it, and has perhaps ended; who handed it over may not have been told so yet
         processor = _running(granted.processor)
         if granted.renewing or (processor is None and granted.processor.is_alive()):
             continue  # another one is asked for; or it is ending, and who holds it hears of that when it has
@@ -149,6 +153,23 @@ def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
                 yield CONTEXT, f"{track.path} is said to be {said}, and is known as {track.sid!r}"
             elif track.credentials != room.credentials:
                 yield CONTEXT, f"{track.path} has other credentials than its room"
+
+
+def _in_one_room(env: Env) -> Iterator[Finding]:
+    """A track is in one room at a time."""
+    rooms: dict[int, str] = {}
+    for room in env.rooms.copy().values():
+        for track in room.tracks.copy().values():
+            if rooms.setdefault(id(track), room.name) != room.name:
+                yield LEFTOVERS, f"track {track.key} is in two rooms, {rooms[id(track)]} and {room.name}"
+
+
+def _reads_what_is_there(env: Env) -> Iterator[Finding]:
+    """A source is read for a track that is in a room, or on its way to one."""
+    wanted = {id(track.paced) for room in env.rooms.copy().values() for track in room.tracks.copy().values()}
+    for paced in env.pacer.reading():
+        if id(paced) not in wanted:
+            yield LEFTOVERS, "the source of a track that is gone is still read"
 
 
 def _own_is_own(env: Env) -> Iterator[Finding]:
@@ -219,15 +240,6 @@ def _stream_holds(track: TrackState, stream: StreamState) -> Iterator[Finding]:
         if lease is None or lease.holder != stream.actor:
             path = f"{track.path}/stream:{stream.name}"
             yield LEASES, f"{path} goes through {granted.name} without a lease on it"
-
-
-def _lanes_are_bounded(track: TrackState, stream: StreamState) -> Iterator[Finding]:
-    """No more frames wait in a lane than it may hold."""
-    pipeline = stream.pipeline
-    for lane in () if pipeline is None else pipeline.lanes:
-        if isinstance(lane, QueuedLane) and not lane._host.wait and len(lane.waiting) > lane._capacity:
-            told = f"{len(lane.waiting)} frames wait in a lane for {lane._capacity}"
-            yield FRAMES, f"{track.path}/stream:{stream.name}: {told}"
 
 
 def _frames_are_somewhere(

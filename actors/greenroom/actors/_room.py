@@ -218,7 +218,7 @@ class RoomActor(Supervisor):
 
     def _keep_processors(self, grace_ns: int, reply: Future[None]) -> None:
         """Hold a lease of our own on every processor of every track, so that none is closed meanwhile."""
-        self._env.emit(EventKind.ROOM_RECONNECTING, self._state.path)
+        self._env.emit(EventKind.ROOM_RECONNECTING, self._state.path, grace_ms=grace_ns // 1_000_000)
         if self._grace is not None:
             self._grace.cancel()
         self._grace = self.after(grace_ns, self._let_go)

@@ -1,18 +1,20 @@
 """The laws of a session, written once: the verdicts of a run are the same for demo, tests and simulator.
 
 `check` judges the record of a session that is over. `EventLaws` judges what is told while it runs, and is what `check`
-asks about events. `at_rest` looks at the actors themselves, in a simulation, when nothing is on its way.
+asks about events. In a simulation the rest looks at the actors and lanes themselves: `at_rest` when nothing is on its way,
+`at_instant` whenever time has gone on, `at_event` when something was told, `at_frame` when a processor is called.
 """
 
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from greenroom.actors._eventlaws import NUMBER, EventLaws
+from greenroom.actors._framelaws import at_event, at_frame, at_instant
 from greenroom.actors._restlaws import at_rest, expected_context
 from greenroom.actors.report import SessionReport, Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, ProcessorState, StreamSnapshot
 
-__all__ = ["LAWS", "EventLaws", "at_rest", "check", "expected_context"]
+__all__ = ["LAWS", "EventLaws", "at_event", "at_frame", "at_instant", "at_rest", "check", "expected_context"]
 
 Findings = Iterable[str]
 LEASES: Final = NUMBER["leases"]

@@ -128,7 +128,7 @@ class Acts:
         else:
             check = self.stage.reader(step.stream, parts)
         try:
-            stream = await track.open_stream(through, sink=sink)
+            stream = await track.open_stream(through, sink=sink, capacity_frames=step.holds)
         except BaseException:
             if self.stage.over and sink is not None:
                 self.stage.sinks.remove(sink)  # a session that is over has no thread to tell it on

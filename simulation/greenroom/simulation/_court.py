@@ -94,6 +94,7 @@ class Court:
         if self._events is not None:
             for number, detail in self._events.judge(event):
                 self.find(number, detail)
+            self._stage.onlooker.at_event(event)
         for law in self._on_event:
             self._ask(law, event)
 
@@ -120,7 +121,7 @@ class Court:
         if self.news and not self.adjourned:
             self.news = False
             self.rests += 1
-            self._stage.judge_rest()
+            self._stage.onlooker.at_rest()
             self._raise()
 
     def look_at_rest(self, findings: Iterable[tuple[int, str]]) -> None:

@@ -7,7 +7,7 @@ from greenroom.actors import OnFault, Placement
 from greenroom.simulation._dice import Dice
 from greenroom.simulation._scenario import Part, Scenario
 from greenroom.simulation.errors import BadScenario, unknown
-from greenroom.simulation.steps import ACTORS, FOREVER_FRAMES, KINDS, AnyStep, names_of
+from greenroom.simulation.steps import ACTORS, FOREVER_FRAMES, KINDS, OUTPUT_FRAMES, AnyStep, names_of
 
 WEIGHTS: Final[Mapping[str, int]] = {
     "open_room": 4,
@@ -38,10 +38,12 @@ WEIGHTS: Final[Mapping[str, int]] = {
 PARTS: Final = (
     Part(name="own"),
     Part(name="shared", shared=True),
-    Part(name="fragile", intensity=0, on_fault=OnFault.SILENCE),
+    Part(name="fragile", intensity=0, on_fault=OnFault.SILENCE, deadline_ms=20, hang_ms=150),
     Part(name="small", capacity_frames=2, on_fault=OnFault.DROP),
     Part(name="inline", placement=Placement.INLINE),
 )
+HOLDS: Final[Mapping[str, int]] = {"sink": OUTPUT_FRAMES, "iterate": 20, "nobody": 3}
+"""How many frames are kept for who reads: so few that some are lost where somebody stops."""
 LENGTH: Final = 30
 ROOMS: Final = 3
 GUESTS: Final = 3
@@ -153,4 +155,4 @@ class _Author:
         if self.named["lease"] and self.dice.chance(LEASE_CHANCE):
             through.append(self.dice.choice(self.named["lease"]))
         reader = self.dice.weighted({"sink": 6, "iterate": 3, "nobody": 1})
-        return {"through": tuple(through), "reader": reader}
+        return {"through": tuple(through), "reader": reader, "holds": HOLDS[reader]}

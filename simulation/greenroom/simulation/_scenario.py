@@ -28,6 +28,7 @@ _INTEGERS: Final = {
     "cancel_after": TURNS_MAX,
     "frames": FOREVER_FRAMES,
     "which": 1_000,
+    "holds": FOREVER_FRAMES,
 }
 
 
@@ -42,6 +43,8 @@ class Part:
         on_fault: what comes out when it fails.
         capacity_frames: how many frames may wait in a lane.
         intensity: how many restarts within a second before it is degraded.
+        deadline_ms: how long a frame may be inside before it comes out by ``on_fault``, as late.
+        hang_ms: how long a call may take before it is given up.
     """
 
     name: str
@@ -50,6 +53,8 @@ class Part:
     on_fault: OnFault = OnFault.BYPASS
     capacity_frames: int = 100
     intensity: int = 3
+    deadline_ms: int = 60
+    hang_ms: int = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +135,7 @@ def problem_of(step: Step) -> str:
 def _problem_with(do: str, name: str, value: object) -> str:
     options = CHOICES.get((do, name))
     if name in _INTEGERS:
-        least = 1 if name == "frames" else 0
+        least = 1 if name in ("frames", "holds") else 0
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _INTEGERS[name]:
             return f"{name} must be a whole number from {least} to {_INTEGERS[name]}; it is {value!r}"
     elif options is not None:

@@ -1,7 +1,7 @@
 """The stage: one simulated session, with everything that plays in it and everything that watches."""
 
 import logging
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -10,13 +10,12 @@ from greenroom.actors import (
     Credentials,
     Placement,
     ProcessorSpec,
-    ProcessorState,
     Session,
     SessionReport,
 )
-from greenroom.actors.laws import at_rest, expected_context
 from greenroom.simulation._court import ANSWERED, PROGRESS, Court
 from greenroom.simulation._faults import PROCESSOR, Injector
+from greenroom.simulation._onlooker import Onlooker
 from greenroom.simulation._scenario import Part
 from greenroom.simulation._witness import (
     FrameCheck,
@@ -33,7 +32,6 @@ MS: Final = 1_000_000
 TOKEN_MARK: Final = "sekrit-"  # noqa: S105 - what tokens of a simulation begin with, so that one that is shown is found
 URL: Final = "wss://simulated"
 CLOSED: Final = 1
-CONTEXT: Final = 3
 LEFTOVERS: Final = 7
 SECRETS: Final = 8
 SETTLE_NS: Final = 5_000 * MS
@@ -41,8 +39,6 @@ POLL_NS: Final = 10 * MS
 QUICK: Final[Mapping[str, int]] = {
     "backoff_ns": 5 * MS,
     "retry_ns": 50 * MS,
-    "hang_ns": 40 * MS,
-    "deadline_ns": 60 * MS,
     "build_ns": 100 * MS,
     "close_ns": 60 * MS,
     "period_ns": 1_000 * MS,
@@ -84,6 +80,7 @@ class Stage:
         self.on_note: Callable[[str, str], None] | None = None
         self._under_test = under_test
         self._inline: set[str] = set()
+        self.onlooker = Onlooker(self)
         self._witnesses = 0
 
     # -- its life ---------------------------------------------------------------------------------------------
@@ -107,6 +104,9 @@ class Stage:
         court = self.court
         if self.runtime.blocked:
             court.find_blocking(self.runtime.blocked[0])
+        now_ns = self.runtime.now_ns()
+        if now_ns != self.onlooker.seen_ns:
+            self.onlooker.at_instant(now_ns)
         court.on_step()
         if court.news and self.runtime.at_rest:
             court.on_rest()
@@ -162,6 +162,7 @@ class Stage:
         gone = [state for handle, state in self.dropped if handle() is None]
         left = [f"stream {each.name}, which nobody has, goes on" for each in gone if not each.gone.done()]
         record = self.session.record()
+        left += self.onlooker.kept_too_long()
         left += [f"a hold on {each.name} is never renewed" for each in record.holds.copy() if each.renewing]
         for room in record.rooms.copy().values():
             for track in room.tracks.copy().values():
@@ -231,6 +232,8 @@ class Stage:
             "on_fault": part.on_fault,
             "capacity_frames": part.capacity_frames,
             "intensity": part.intensity,
+            "deadline_ns": part.deadline_ms * MS,
+            "hang_ns": part.hang_ms * MS,
         }
         merged: dict[str, Any] = {**QUICK, **told, **values}
         if merged["placement"] is Placement.INLINE:
@@ -319,54 +322,6 @@ class Stage:
             return "running"
         book = self.session.record().processors.get(path.rpartition("/")[2])
         return "building" if book is None else str(book.state)
-
-    # -- judging ------------------------------------------------------------------------------------------------
-
-    def judge_rest(self) -> None:
-        """Look at everything, while nothing is on its way."""
-        if self.over:
-            return
-        self.court.look_at_rest(at_rest(self.session.record(), transferred=self.transferred, busy=self.busy))
-        for detail in self._told_wrong():
-            self.court.find(CONTEXT, detail)
-
-    def busy(self, name: str) -> bool:
-        """Whether a call of a processor is under way."""
-        book = self.session.record().processors.get(name)
-        return book is not None and any(witness.busy for witness in _witnesses_of(book))
-
-    def _told_wrong(self) -> Iterator[str]:
-        """Yield what processors were told themselves, where it is not what they should know: secrets too."""
-        env = self.session.record()
-        rooms = [
-            room.actor._cell.actor for room in env.rooms.values() if room.actor and room.actor.is_running()
-        ]
-        if any(room._moves for room in rooms):
-            return
-        for book in env.processors.values():
-            actor = None if book.actor is None or not book.actor.is_running() else book.actor._cell.actor
-            if actor is None or book.state is not ProcessorState.READY or self.busy(book.name):
-                continue
-            installed = book._installed
-            witness = None if installed is None else installed.processor
-            if not isinstance(witness, Witness) or witness.closed:
-                continue
-            context = expected_context(env, book.name, actor._ledger.leases())
-            if context is None:
-                continue
-            info, credentials = context.stream_info, context.credentials
-            wanted = info and (info.room_name, info.participant_identity, info.publication_sid)
-            secret = credentials and info and (credentials.token.reveal(), credentials.url)
-            if witness.told.info != wanted:
-                yield f"{book.name} knows {witness.told.info}, and should know {wanted}"
-            elif witness.told.credentials != secret:
-                yield f"{book.name} knows other credentials than those of {wanted}"
-
-
-def _witnesses_of(book: Any) -> Iterator[Witness]:
-    for instance in book._instances.copy().values():
-        if isinstance(instance.processor, Witness):
-            yield instance.processor
 
 
 class LogWatch(logging.Handler):

@@ -70,6 +70,7 @@ class Witness:
         self._flipped = False
         self._name = f"{part} (instance {self.number})"
         self._watched = self._faults.watches(PROCESSOR)
+        self.book: Any = None  # its record, once it has been looked for
 
     # -- what greenroom calls ---------------------------------------------------------------------------------
 
@@ -91,6 +92,7 @@ class Witness:
             self._misused("frame")
         if self.told.info is None:
             self._court.find(CONTEXT, f"{self._name} got a frame before it was told whose it is")
+        self._stage.onlooker.at_frame(self)
         self.busy = "frame"
         try:
             self.frames += 1
@@ -145,6 +147,10 @@ class Witness:
         if self.told.info is None:
             self._court.find(
                 CONTEXT, f"{self._name} was given credentials before it was told whose audio it hears"
+            )
+        elif self._stage.onlooker.is_foreign(token, self.told.info[0]):
+            self._court.find(
+                CONTEXT, f"{self._name} was given another room's token for audio of {self.told.info[0]}"
             )
         values = {"token": token, "url": url}
         self._call("credentials", "_on_credentials_updated", values, Told(self.told.info, (token, url)))

@@ -13,6 +13,10 @@ FOREVER_FRAMES: Final = 1_000_000
 """More frames than any scenario lasts: a source that does not end by itself."""
 
 
+OUTPUT_FRAMES: Final = 1_000
+"""So many frames are kept for who reads, if nothing else is said: more than any stop of a reader brings."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What all steps have.
@@ -154,6 +158,7 @@ class OpenStream(Step):
     Attributes:
         through: processors by their names in the scenario, or leases by theirs, in order.
         reader: ``sink``: a sink takes its frames; ``iterate``: somebody iterates; ``nobody``: nobody reads.
+        holds: how many frames are kept for who reads; past it the oldest is dropped.
     """
 
     do: ClassVar[str] = "open_stream"
@@ -162,6 +167,7 @@ class OpenStream(Step):
     track: str
     through: tuple[str, ...] = ()
     reader: str = "sink"
+    holds: int = OUTPUT_FRAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,127 @@
+"""What must be true of frames while they are on their way: for simulations, which can look between any two steps.
+
+`at_instant` may be asked whenever time has gone on, `at_event` whenever something was told, `at_frame` by a processor that is
+being called. None of them needs anything to rest.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from greenroom.actors._books import ProcessorBook
+from greenroom.actors._desired import StreamState, TrackState
+from greenroom.actors._env import Env
+from greenroom.actors._lanes import QueuedLane
+from greenroom.actors._watch import WATCH_NS
+from greenroom.actors.processors import Reason
+from greenroom.actors.snapshots import EventKind, SessionEvent
+from greenroom.supervision import ActorRef
+
+LEASES: Final = 2
+FRAMES: Final = 4
+Finding = tuple[int, str]
+LOOKS: Final = 2
+"""A frame is marked at the first look after it has come, and found late at the first look after its deadline."""
+
+
+def at_instant(env: Env, now_ns: int, *, watched_ns: int) -> Iterator[Finding]:
+    """Yield the laws that do not hold between two steps, and how.
+
+    Args:
+        env: the session's records.
+        now_ns: the runtime's time.
+        watched_ns: for how long it has gone on in steps that the watch could keep up with.
+    """
+    for room in env.rooms.values():
+        for track in room.tracks.values():
+            for stream in track.streams.values():
+                if stream.pipeline is not None:
+                    yield from _lanes_are_bounded(track, stream)
+                    yield from _nothing_waits_for_ever(track, stream, now_ns, watched_ns)
+
+
+def at_event(env: Env, event: SessionEvent) -> Iterator[Finding]:
+    """Yield the laws that do not hold when something was just told, and how."""
+    if event.kind is EventKind.STREAM_ENDED:
+        for track, stream in _streams(env):
+            if path_of(track, stream) == event.subject:
+                yield from _nothing_thrown_away(env, stream, event.subject)
+    elif event.kind is EventKind.TRACK_MOVED:
+        for track, stream in _streams(env):
+            if track.path == event.subject:
+                yield from _goes_on_as_it_was(track, stream)
+
+
+def at_frame(book: ProcessorBook) -> Iterator[Finding]:
+    """Yield how the call of a processor that has just begun breaks a law: its frame is of a stream without a lease on it."""
+    host: Any = book.host
+    actor = None if book.actor is None or not book.actor.is_running() else book.actor._cell.actor
+    if host is None or actor is None or host.last is None:
+        return
+    lane = host.last.inside or next((lane for lane in host._lanes if lane.delivering and lane.direct), None)
+    leases = [lease_id for lease_id, leased in host._leased.items() if leased is lane]
+    if lane is not None and not any(actor._ledger.find(lease_id) for lease_id in leases):
+        yield LEASES, f"a frame goes through {book.name} by a lane whose lease has ended"
+
+
+def path_of(track: TrackState, stream: StreamState) -> str:
+    """Return what events call a stream."""
+    return f"{track.path}/stream:{stream.name}"
+
+
+def _streams(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
+    for room in env.rooms.values():
+        for track in room.tracks.values():
+            for stream in track.streams.values():
+                yield track, stream
+
+
+def _lanes_are_bounded(track: TrackState, stream: StreamState) -> Iterator[Finding]:
+    """No more frames wait in a lane than it may hold."""
+    pipeline = stream.pipeline
+    for lane in () if pipeline is None else pipeline.lanes:
+        if isinstance(lane, QueuedLane) and len(lane.waiting) > lane._capacity and not lane._host.wait:
+            told = f"{len(lane.waiting)} frames wait in a lane for {lane._capacity}"
+            yield FRAMES, f"{path_of(track, stream)}: {told}"
+
+
+def _nothing_waits_for_ever(
+    track: TrackState, stream: StreamState, now_ns: int, watched_ns: int
+) -> Iterator[Finding]:
+    """In real time no frame is longer inside than its processors' deadlines allow."""
+    oldest_ns = next(iter(stream.meter._arrived_ns.values()), now_ns)
+    if now_ns - oldest_ns <= WATCH_NS or stream.pipeline is None:
+        return
+    lanes, granted = stream.pipeline.lanes, stream.pipeline.granted
+    if any(not isinstance(lane, QueuedLane) or lane._host.wait for lane in lanes):
+        return
+    most_ns = sum(each.spec.deadline_ns + LOOKS * WATCH_NS for each in granted) + WATCH_NS
+    if now_ns - oldest_ns > most_ns and watched_ns > most_ns:
+        told = (
+            f"a frame has been inside for {(now_ns - oldest_ns) / 1e6:g} ms, and may be for {most_ns / 1e6:g}"
+        )
+        yield FRAMES, f"{path_of(track, stream)}: {told}"
+
+
+def _nothing_thrown_away(env: Env, stream: StreamState, path: str) -> Iterator[Finding]:
+    """A stream that has only ever had one pipeline, and has ended in order, has dropped nothing because it was closed."""
+    in_order = not (stream.discard or stream.error or env.closing)
+    if not in_order or stream.pipeline is None or stream.drained is not None:
+        return
+    lost = stream.meter.dropped_by_reason().get(Reason.CLOSED, 0)
+    if lost:
+        yield FRAMES, f"{path} ended in order, and threw {lost} frames away that were inside"
+
+
+def _goes_on_as_it_was(track: TrackState, stream: StreamState) -> Iterator[Finding]:
+    """A stream that was stopped for a move, and has never failed, has its pipeline still: no frame is lost on the way."""
+    actor = stream.actor
+    if actor is None or not stream.moving or stream.removed or not stream.pipeline_names:
+        return
+    if stream.pipeline is None and not _has_failed(actor):
+        yield FRAMES, f"{path_of(track, stream)} was moved, and its pipeline is gone"
+
+
+def _has_failed(actor: ActorRef[Any]) -> bool:
+    """Whether any incarnation of an actor has ended in a way that nobody wanted."""
+    record = actor._cell.record
+    return actor.incarnation > 1 or (record is not None and record.failure is not None)
