@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from tests.mutants.programs import LAWS, PROGRAMS, LawBrokenError
+from tests.mutants.programs import PROGRAMS
+from tests.supervision.lawkit import LAWS, LawBrokenError
 
 from greenroom.simulation import (
     STRATEGIES,

@@ -111,9 +111,23 @@ ACTORS: Final[tuple[Mutant, ...]] = (
     mutant(
         "last-message-lost",
         "a message that comes while the mailbox runs dry wakes nobody",
+        "supervision._cell",
+        "        if (self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False):",
+        "        if self.control and self.idle.acquire(False):",
+    ),
+    mutant(
+        "raw-error",
+        "who asked gets what the handler raised, as if that were an answer",
+        "supervision._cell",
+        "                reply.try_fail(ActorCrashed(self.path, life.number, error))",
+        "                reply.try_fail(error)",
+    ),
+    mutant(
+        "thread-kept",
+        "an actor that had a thread of its own does not give it back",
         "supervision._place",
-        "        return bool(self.control or (self.state == RUNNING and self.user)) and self.idle.acquire(False)",
-        "        return bool(self.control) and self.idle.acquire(False)",
+        "        answer_stops(life)\n        self.executor.close()",
+        "        answer_stops(life)",
     ),
     mutant(
         "stash-lost-on-second-failure",
@@ -298,6 +312,14 @@ SUPERVISORS: Final[tuple[Mutant, ...]] = (
         "supervision._keeper",
         '        self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))',
         "        assert self._actor is not None",
+    ),
+    mutant(
+        "said-to-run",
+        "a transient child that has ended in order is said to run",
+        "supervision._family",
+        "        return (*self._down(child), *self._shut_down(child))",
+        "        gone = self._down(child)\n        child.status = RUNNING\n"
+        "        return (*gone, *self._shut_down(child))",
     ),
     mutant(
         "boot-out-of-order",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.supervision.lawkit import BOOTED, STOPPED
 from tests.supervision.supkit import LISTED
 from tests.sweeping import count
 
@@ -38,7 +39,7 @@ from greenroom.supervision import (
     UpdateSupervisor,
     WhichChildren,
 )
-from greenroom.supervision.events import ActorEnded
+from greenroom.supervision.events import ActorEnded, ActorStarted
 from greenroom.supervision.simulated import SimulatedRuntime
 
 pytestmark = pytest.mark.sweep
@@ -60,6 +61,10 @@ class World:
         self.broken: list[str] = []
         self.answers: list[Future[Any]] = []
         self.children_answers: list[Future[Any]] = []
+        self.listed: tuple[str, ...] = ()
+        self.settled: set[str] = set()
+        self.stopped: dict[str, Future[Any]] = {}
+        """Of each child for which the last thing that was asked is its stop, the answer to that."""
 
     def note(self, event: Any) -> None:
         """Check what can be checked while it happens."""
@@ -67,11 +72,42 @@ class World:
             named = self.system.whereis(name)
             if named is None or not named.is_alive():
                 self.broken.append(f"{name} is the name of a dead one")
+        if isinstance(event, ActorStarted | ActorEnded):
+            self.settled.add(event.path)
+        if isinstance(event, ActorStarted) and event.path == "top":
+            early = [name for name in self.listed if f"top/{name}" not in self.settled]
+            self.broken += [f"{BOOTED}|{name} had not started" for name in early]
         if isinstance(event, ActorEnded):
             self.inside.pop(event.path, None)
             left = [path for path in self.inside if path.startswith(event.path + "/")]
             if left:
                 self.broken.append(f"{left} outlived {event.path}")
+
+    def ask(self, top: Any, message: Any) -> None:
+        """Ask the supervisor something; see, where it is the stop of a child, that the answer is true."""
+        answer = top.ask(message, block=False)
+        self.answers.append(answer)
+        match message:
+            case StopChild(child=str(name)):
+                self.stopped[name] = answer
+                answer.add_done_callback(lambda done: self.note_stopped(name, done))
+            case StartChild(spec=ChildSpec(id=name)) | RestartChild(child=name):
+                self.stopped.pop(name, None)
+            case _:
+                pass
+
+    def note_stopped(self, name: str, answer: Future[Any]) -> None:
+        """Hear that a child is over, as whoever has asked for its stop does."""
+        if answer.error() is None and self.inside[f"top/{name}"]:
+            self.broken.append(f"{STOPPED}|{name} was said to be over, and is not")
+
+    def check_stopped(self, flags: SupervisorFlags, running: list[str]) -> None:
+        """At rest: who was stopped stays so, but where the restart of another one brings all back."""
+        if flags.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
+            return
+        for name, answer in self.stopped.items():
+            if answer.error() is None and name in running:
+                self.broken.append(f"{STOPPED}|{name} runs again, and nobody has started it")
 
 
 class Node(Actor):
@@ -121,6 +157,9 @@ class Node(Actor):
             case "shutdown":
                 self.end(Shutdown("by itself"))
             case "crash":
+                self.crash()
+            case "end and crash":
+                self.end(Shutdown("by itself"))
                 self.crash()
             case "hang":
                 self.world.runtime.hang()
@@ -179,7 +218,7 @@ def perform(world: World, top: Any, kind: str, number: int, mode: AutoShutdown) 
         ),
     }
     if kind in messages:
-        world.answers.append(top.ask(messages[kind](), block=False))
+        world.ask(top, messages[kind]())
         return
     match kind:
         case "mood":
@@ -201,7 +240,7 @@ def perform(world: World, top: Any, kind: str, number: int, mode: AutoShutdown) 
 KINDS = (
     ["start"] * 5
     + ["stop", "stop", "restart", "delete", "which", "count", "update", "fence", "mood", "mood", "time"]
-    + ["normal", "shutdown", "crash", "crash", "crash", "hang"]
+    + ["normal", "shutdown", "crash", "crash", "crash", "end and crash", "hang"]
     + ["steps"] * 6
 )
 PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 63)), max_size=60)
@@ -216,15 +255,19 @@ def test_a_hostile_user_breaks_nothing(
     world = World(seed)
     given = SupervisorFlags(strategy=strategy, auto_shutdown=mode, intensity=INTENSITY, period_ns=PERIOD_NS)
     children = [spec_of(world, number, mode) for number in range(3)]
+    world.listed = tuple(child.id for child in children)
     top, _ = world.system.launch(Supervisor, (given, children), name="top", shutdown_ns=None)
     for kind, number in program:
         perform(world, top, kind, number, mode)
     world.mood = 0
     world.runtime.run_until_idle()
-    assert world.broken == []
     assert all(answer.done() for answer in world.answers)
     if top.is_alive():
         check_at_rest(top)
+        world.check_stopped(
+            given, [info.spec.id for info in top.ask(WhichChildren()) if info.status == "running"]
+        )
+    assert world.broken == []
     world.system.close()
     answers = [*world.answers, *world.children_answers]
     assert all(answer.done() for answer in answers)
