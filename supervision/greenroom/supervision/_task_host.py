@@ -188,6 +188,8 @@ class TaskContext:
 
     def give_up(self) -> None:
         """Refuse whatever it still does, and list it as a zombie until it is over; under the cell's lock."""
+        if self.given_up:
+            return
         self.given_up = True
         self._number = -self._cell.system.runtime.next_id()
         self._cell.zombies[self._number] = self
@@ -218,11 +220,8 @@ class TaskContext:
     # -- on the loop ------------------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        if self.given_up:
-            self._is_no_zombie()
-            return
-        if not self._host.is_live:  # it was stopped before it began
-            self._cell.put_control((TaskCell.hear_over, self._life, Outcome(None, None, asked=True)))
+        if self._life.fenced or not self._host.is_live:  # it was given up, or stopped, before it began
+            self._over(Outcome(None, None, asked=True))
             return
         context = copy_context()
         context.run(current_task.set, self)
@@ -240,15 +239,18 @@ class TaskContext:
             self._task.cancel()
 
     def _done(self, task: "asyncio.Task[Ending]") -> None:
-        self._finished = True
-        self._is_no_zombie()
         result: Any = None
         error: BaseException | None = asyncio.CancelledError()
         if not task.cancelled():
             error = task.exception()
             if error is None:
                 result, error = task.result()
-        self._cell.put_control((TaskCell.hear_over, self._life, Outcome(result, error, self._asked)))
+        self._over(Outcome(result, error, self._asked))
+
+    def _over(self, outcome: Outcome) -> None:
+        self._finished = True
+        self._is_no_zombie()
+        self._cell.put_control((TaskCell.hear_over, self._life, outcome))
 
     def _is_no_zombie(self) -> None:
         self._cell.zombies.pop(self._number, None)
