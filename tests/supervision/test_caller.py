@@ -1,9 +1,10 @@
-"""`Dispatcher.CALLER`: who asks runs the handler of an actor that rests, and nothing else changes. Real threads."""
+"""Who asks runs the handler of an actor that rests, where that is allowed, and nothing else changes. Real threads."""
 # pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownVariableType=false
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -23,10 +24,13 @@ from greenroom.supervision import (
     Liveness,
     MailboxSpec,
     OnCrash,
+    RestartChild,
+    StopChild,
     Supervisor,
     SupervisorFlags,
 )
-from greenroom.supervision._caller import CallerRef, _Turn
+from greenroom.supervision._caller import DEEPEST, CallerRef, _Turn
+from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
 from greenroom.supervision.events import ActorCrashedEvent, ActorFencedEvent
 from greenroom.supervision.probes import Probe, Recorder
@@ -82,17 +86,49 @@ def child_with_ref(system: ActorSystem, **fields: Any) -> tuple[ActorRef[Any], A
         def on_receive(self, message: Any) -> Any:
             return self.ref_of("child") if message == "child" else super().on_receive(message)
 
-    spec = ChildSpec(id="child", start=Probe, dispatcher=Dispatcher.CALLER, **fields)
+    spec = ChildSpec(id="child", start=Probe, **{"dispatcher": Dispatcher.CALLER, **fields})
     top = system.start(Top, SupervisorFlags(intensity=1000), [spec])
     child = top.ask("child", timeout=5)
-    at_rest(child)
+    if spec.dispatcher is Dispatcher.CALLER:
+        at_rest(child)
     return top, child
+
+
+def on_a_worker(act: Callable[[], Any]) -> Any:
+    """Return what ``act`` does on a thread that is neither the main one nor the runtime's."""
+    outcome: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            outcome.try_set(act())
+        except BaseException as error:  # noqa: BLE001 - it is what the test looks at
+            outcome.try_fail(error)
+
+    thread = threading.Thread(target=run, name="worker")
+    thread.start()
+    thread.join(20)
+    return outcome.get(timeout=0)
+
+
+def pooled(system: ActorSystem, **fields: Any) -> ActorRef[Probe]:
+    """Start a probe on the pool, at rest."""
+    ref, started = system.launch(Probe, name="pooled", dispatcher=Dispatcher.POOL, **fields)
+    started.get(timeout=5)
+
+    def settle() -> None:
+        while ref.ask(where) != threading.get_ident():
+            pass
+
+    on_a_worker(settle)
+    return ref
 
 
 class Hung:
     """A thread that asks, and whose handler hangs until it is let go."""
 
-    def __init__(self, ref: ActorRef[Any], then: Callable[[Any], Any] = where) -> None:
+    def __init__(
+        self, ref: ActorRef[Any], then: Callable[[Any], Any] = where, timeout: float | None = 10
+    ) -> None:
         self.entered = threading.Event()
         self.gate = threading.Event()
         self.outcome: Future[Any] = Future()
@@ -105,7 +141,7 @@ class Hung:
 
         def ask() -> None:
             try:
-                answer = ref.ask(handler, timeout=10)
+                answer = ref.ask(handler, timeout=timeout)
             except BaseException as error:  # noqa: BLE001 - it is what the test looks at
                 self.outcome.try_fail(error)
             else:
@@ -132,6 +168,97 @@ def test_who_asks_an_actor_that_rests_runs_its_handler(real: ActorSystem) -> Non
     assert ref.ask(lambda _: refused(real.close))
     ref.ask("kept")
     assert real.runtime.guests == set()
+
+
+def test_who_asks_an_actor_on_the_pool_without_a_timeout_runs_its_handler(real: ActorSystem) -> None:
+    """On any thread that is nobody's; one that says how long it would wait is not held up, nor is one that does not wait."""
+    ref = pooled(real)
+
+    def ask() -> None:
+        me = threading.get_ident()
+        assert ref.ask(where) == me
+        assert ref.ask(where, timeout=5) != me
+        assert ref.ask(where, block=False).get() != me
+
+    on_a_worker(ask)
+
+
+def test_the_main_thread_runs_no_handler_of_the_pool(real: ActorSystem) -> None:
+    """Signals strike there: Ctrl-C would crash the actor, and a signal's handler could not close the system."""
+    ref = pooled(real)
+    assert ref.ask(where) != threading.get_ident()
+
+
+@pytest.mark.parametrize("dispatcher", [Dispatcher.BLOCKING, Dispatcher.PINNED])
+def test_only_actors_on_the_pool_are_run_by_who_asks(real: ActorSystem, dispatcher: Dispatcher) -> None:
+    """Those that may block or hang never are."""
+    ref = real.launch(Probe, name="probe", dispatcher=dispatcher)[0]
+    assert on_a_worker(lambda: threading.get_ident() in [ref.ask(where) for _ in range(20)]) is False
+    assert type(ref) is ActorRef
+
+
+def test_who_is_many_calls_deep_has_the_pool_run_it(real: ActorSystem) -> None:
+    """Else an actor would crash because its asker leaves it no room."""
+    ref = pooled(real)
+
+    def deep(calls: int) -> bool:
+        return deep(calls - 1) if calls else ref.ask(where) == threading.get_ident()
+
+    assert on_a_worker(lambda: deep(DEEPEST - 50)) is True
+    assert on_a_worker(lambda: deep(DEEPEST)) is False
+
+
+def test_who_handles_an_error_has_the_pool_run_it(real: ActorSystem) -> None:
+    """Else the actor's errors would hold the asker's, with all that hangs on its traceback."""
+    ref = pooled(real)
+
+    def ask() -> bool:
+        here = False
+        try:
+            [].pop()
+        except IndexError:
+            here = ref.ask(where) == threading.get_ident()
+        return here
+
+    assert on_a_worker(ask) is False
+
+
+def test_a_handler_sees_no_context_variables_of_who_asks(real: ActorSystem) -> None:
+    """Nor does it leave any there: that a task was given up, for one, does not silence the actor that it asked."""
+    ref = pooled(real)
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="none")
+
+    def handler(_: Any) -> tuple[int, str]:
+        found = variable.get()
+        variable.set("the actor's")
+        return where(), found
+
+    def ask() -> None:
+        variable.set("the asker's")
+        assert ref.ask(handler) == (threading.get_ident(), "none")
+        assert variable.get() == "the asker's"
+
+    on_a_worker(ask)
+
+
+def test_a_supervisor_asked_on_the_main_thread_stops_nobody_there(
+    real: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An interrupt between two steps would leave the child half stopped; so each end is a thread's of the pool."""
+    at: list[int] = []
+    original = Ending._stop_at_rest
+
+    def noted(cell: Ending, cause: Any) -> bool:
+        at.append(where())
+        return original(cell, cause)
+
+    monkeypatch.setattr(Ending, "_stop_at_rest", noted)
+    spec = ChildSpec(id="child", start=Probe)
+    top = real.launch(Supervisor, (None, [spec]), name="top", dispatcher=Dispatcher.CALLER)[0]
+    for _ in range(20):
+        top.ask(StopChild(child="child"), timeout=5)
+        top.ask(RestartChild(child="child"), timeout=5)
+    assert threading.get_ident() not in at
 
 
 @pytest.mark.parametrize("way", ["by its class", "by its spec"])
@@ -402,6 +529,21 @@ def test_who_is_fenced_in_a_handler_is_refused_until_it_comes_back(real: ActorSy
     assert child.incarnation == 2
 
 
+def test_a_fence_does_not_wait_for_who_asked_without_a_timeout(real: ActorSystem) -> None:
+    """Others are answered by the next incarnation at once; the one inside is told when the handler comes back."""
+    _, child = child_with_ref(real, dispatcher=Dispatcher.POOL)
+    hung = Hung(child, timeout=None)
+    others = [child.ask(where, block=False) for _ in range(3)]
+    assert child._cell.fence("on purpose")
+    assert child.ask(lambda actor: actor.incarnation, timeout=5) == 2
+    for other in others:
+        assert other.get(timeout=5) != hung.thread.ident
+    assert hung.thread.is_alive()
+    with pytest.raises(ActorFenced):
+        hung.returns()
+    assert real.runtime.zombies == {}
+
+
 def test_a_thread_that_came_back_may_ask_and_send_again(real: ActorSystem) -> None:
     """It was given up for as long as it was in that handler."""
     _, child = child_with_ref(real)
@@ -496,10 +638,13 @@ class Alone(Actor):
             self._inside.release()
 
 
-def test_of_several_askers_one_is_inside_and_each_is_answered(real: ActorSystem) -> None:
+@pytest.mark.parametrize("dispatcher", [Dispatcher.CALLER, Dispatcher.POOL])
+def test_of_several_askers_one_is_inside_and_each_is_answered(
+    real: ActorSystem, dispatcher: Dispatcher
+) -> None:
     """With tells, crashes and restarts in between: never two threads in one actor, and no ask is left."""
     inside = threading.Lock()
-    spec = ChildSpec(id="alone", start=Alone, args=(inside,), dispatcher=Dispatcher.CALLER)
+    spec = ChildSpec(id="alone", start=Alone, args=(inside,), dispatcher=dispatcher)
 
     class Top(Supervisor):
         def on_receive(self, message: Any) -> Any:
@@ -514,11 +659,11 @@ def test_of_several_askers_one_is_inside_and_each_is_answered(real: ActorSystem)
                 ref.tell(each)
             if each % 50 == number:
                 try:
-                    ref.ask("crash", timeout=20)
+                    ref.ask("crash")
                 except ActorCrashed:
                     continue
                 wrong.append("no crash")
-            elif ref.ask(each, timeout=20) != each:
+            elif ref.ask(each) != each:
                 wrong.append(each)
 
     askers = [threading.Thread(target=ask, args=(number,)) for number in range(6)]

@@ -1,4 +1,7 @@
-"""`Dispatcher.CALLER`: who asks, and would wait, runs the handler of an actor that rests.
+"""Who asks, and would wait, runs the handler of an actor that rests, where nobody loses by that.
+
+Its own thread is then inside, and no fence can take it out. So of the actors of `Dispatcher.POOL` that is done for an ask
+without a timeout only, and not on the main thread, where signals strike; `Dispatcher.CALLER` allows both.
 
 Laws:
     - at most one thread runs a cell: who asks takes ``idle`` first, as whoever submits it does, and gives it free or
@@ -6,6 +9,8 @@ Laws:
     - the one who asks runs the handler of this message and nothing else. If anything waits, or the actor is not
       running, the pool does it all, in the order as ever; a crash and the end that follows are the pool's as well;
     - who was given up in the handler stays marked, and is refused, until it comes back; then it is as it was before;
+    - the handler finds what it finds on the pool: no context variables of the asker's, no error that is being handled there, and
+      most of the stack that Python allows;
     - a ``KeyboardInterrupt`` may come between any two steps of a main thread. Before the handler it leaves the cell to
       the pool; in the handler it is the actor's crash too; after it the incarnation is given up. To take ``idle``, or to let go of it, and to note that
       is one call made of C alone, which no signal's handler can come between.
@@ -15,10 +20,11 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import Context
 from functools import partial
 from itertools import compress
 from operator import call
-from typing import Any, Generic, Literal, TypeVar, overload
+from typing import Any, Final, Generic, Literal, TypeVar, overload
 
 import pykka
 from pykka.messages import (
@@ -32,9 +38,12 @@ from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._superseded import SupersededError
-from greenroom.supervision._threads import current
+from greenroom.supervision._threads import current, is_main_thread
 from greenroom.supervision.errors import ActorFenced
+from greenroom.supervision.runtime import Dispatcher
 
+DEEPEST: Final = 250
+"""So many calls may an asker be in: the handler has three quarters of what Python allows, and does not crash for the asker's sake."""
 A = TypeVar("A", bound=pykka.Actor)
 
 
@@ -52,22 +61,35 @@ class CallerRef(ActorRef[A], Generic[A]):
     def ask(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, message: Any, *, block: bool = True, timeout: float | None = None
     ) -> Any | Future[Any]:
-        """Send ``message`` and get the answer, as `ActorRef.ask`; ``timeout`` does not interrupt a handler run here."""
+        """Send ``message`` and get the answer, as `ActorRef.ask`; nothing interrupts a handler that runs here."""
         cell = self._cell
-        if block and current.cell is None and type(message) is not _ActorStop:
+        if block and current.cell is None and not cell.idle.locked() and type(message) is not _ActorStop:
             runtime = cell.system.runtime
             me = runtime.thread_id()
-            if me not in runtime.own and not _on_loop():
+            if _is_allowed(cell, me, timeout) and me not in runtime.own and not _is_busy():
                 future: Future[Any] = Future(runtime, cell)
                 if _Turn(cell, me).run(Ask(message, future)):
                     return future.get(timeout=timeout)
         return super().ask(message, block=block, timeout=timeout)
 
 
-def _on_loop() -> bool:
-    """Whether an event loop runs on this thread: whoever asks there and waits does wrong, and is told so elsewhere."""
+def _is_allowed(cell: Cell, thread: int, timeout: float | None) -> bool:
+    """Whether an actor's handlers may hold ``thread``, which asks and would wait for ``timeout`` seconds."""
+    return cell.dispatcher is Dispatcher.CALLER or (timeout is None and not is_main_thread(thread))
+
+
+def _is_busy() -> bool:
+    """Whether this thread is in something that a handler should not find itself in."""
     asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True  # whoever asks there and waits does wrong, and is told so elsewhere
+    if sys.exc_info()[1] is not None:
+        return True  # else the handler's errors would carry the asker's
+    try:
+        sys._getframe(DEEPEST)
+    except ValueError:
+        return False
+    return True
 
 
 class _Turn:
@@ -110,15 +132,15 @@ class _Turn:
             self._life.asking = ask
             cell.thread = self._me
             self._entered = True
+        current.cell = cell  # first: a finalizer that asks is refused from here on, and takes no mark away
         cell.system.runtime.guests.add(self._me)
-        current.cell = cell
         return True
 
     def _handle(self, ask: Ask) -> BaseException | None:
         cell, life = self._cell, self._life
         result, failed = None, None
         try:
-            result = life.actor.handle(ask.message)
+            result = Context().run(life.actor.handle, ask.message)
         except BaseException as error:  # noqa: BLE001 - every error is this actor's crash, nobody else's
             failed = error
         declared = failed is not None and cell._is_declared(failed, ask.message, life)

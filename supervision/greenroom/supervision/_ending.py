@@ -41,7 +41,6 @@ from greenroom.supervision._restart import (
     is_abnormal,
 )
 from greenroom.supervision._superseded import SupersededError
-from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorFenced, ActorStopped
 from greenroom.supervision.events import (
     ActorCrashedEvent,
@@ -82,9 +81,7 @@ class Ending(Place):
         """
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
-        # Only on the machine's own threads: on the main one Ctrl-C could come in between, and leave it half stopped.
-        ours = current.cell is not None or self.system.runtime.simulated
-        if ours and self.dispatcher in POOLED and self.idle.acquire(False):
+        if self.dispatcher in POOLED and self.is_undisturbed() and self.idle.acquire(False):
             return self._stop_at_rest(cause)
         with self.lock:
             if self.terminated or self.state == DOWN:

@@ -11,6 +11,7 @@ from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._liveness import Liveness
+from greenroom.supervision._place import POOLED
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._watched import WatchedCell
 from greenroom.supervision.errors import BadSpec
@@ -81,7 +82,7 @@ def make_cell(
         start_ns=start_ns,
         register=register,
     )
-    here = cell.dispatcher is Dispatcher.CALLER and make is Cell and not system.runtime.simulated
+    here = make is Cell and cell.dispatcher in POOLED and not system.runtime.simulated
     ref: ActorRef[pykka.Actor] = CallerRef(cell) if here else ActorRef(cell)
     cell.ref = ref
     return cell

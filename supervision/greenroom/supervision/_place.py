@@ -23,6 +23,7 @@ from greenroom.supervision._incarnation import Incarnation, Retry, Watch
 from greenroom.supervision._leftover import bury_retry, sweep
 from greenroom.supervision._mailbox import Mailbox, is_stop
 from greenroom.supervision._restart import Cause, Shutdown
+from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorEnding, ChildRunning
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildSignal, ChildStarted
@@ -125,6 +126,12 @@ class Place(Mailbox):
     def may_block(self) -> bool:
         """Whether its handlers may block their thread."""
         return self.dispatcher not in POOLED and not self.system.runtime.simulated
+
+    def is_undisturbed(self) -> bool:
+        """Whether this thread can do several steps of the machine: on the main one Ctrl-C could come in between."""
+        here = current.cell
+        machine = here is not None and here.dispatcher is not Dispatcher.CALLER
+        return machine or bool(self.system.runtime.simulated)
 
     @property
     def actor(self) -> Any:

@@ -49,6 +49,11 @@ new_recursive_lock = threading.RLock
 thread_id = _thread.get_ident
 
 
+def is_main_thread(ident: int) -> bool:
+    """Whether a thread is the one on which Python runs the handlers of signals."""
+    return ident == threading.main_thread().ident
+
+
 Stack: TypeAlias = tuple[tuple[str, int, str], ...]
 """File, line and function of each call that has not returned, outermost first."""
 
@@ -129,7 +134,7 @@ class ThreadRuntime:
         self.own: set[int] = set()
         """The threads of its pools."""
         self.guests: set[int] = set()
-        """The other threads that run an actor's handler now (`Dispatcher.CALLER`)."""
+        """The other threads that run an actor's handler now, because they ask it."""
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = Clock()

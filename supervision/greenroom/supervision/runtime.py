@@ -21,16 +21,20 @@ class Dispatcher(StrEnum):
     PINNED = "pinned"
     """A thread of its own, for foreign code that runs all the time or may hang."""
     CALLER = "caller"
-    """The pool, but for one case: who asks from a thread that is no actor's and waits, while the actor rests, runs its
-    handler there and then, and so waits for no other thread. For handlers that neither block nor hang, because:
+    """The pool, for handlers that neither block nor hang: whoever asks and would wait may always run the handler.
+
+    Of an actor on the pool that rests (running, nothing in its mailbox), a thread that is no actor's and asks without a
+    timeout runs that one handler itself, and so waits for no other thread; but not the main thread. Here that thread
+    does so too, and so does one that has a timeout. The price is that
 
     - the ask's timeout does not interrupt the handler, nor does a fence: it revokes the incarnation, and the asker gets
       `ActorFenced` when the handler comes back;
     - handlers see the thread-locals of whoever asks;
-    - a ``KeyboardInterrupt`` in a handler crashes the actor, and is raised to the asker too.
+    - what a signal's handler raises, as Ctrl-C does, strikes in the actor's handler: a ``KeyboardInterrupt`` there
+      crashes the actor, and is raised to the asker too.
 
-    On an event loop, on the threads of the runtime, under a liveness budget or with recorded messages, and in a
-    simulation it is as `POOL`.
+    Never by who runs an event loop, handles an error or is many calls deep, nor on the threads of the runtime, under a
+    liveness budget, with recorded messages, or in a simulation.
     """
 
 
