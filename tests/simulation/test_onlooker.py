@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from greenroom.actors import EventKind, Reason
-from greenroom.simulation import Outcome, Scenario, Stage, run
+from greenroom.actors import EventKind, ProcessorState, Reason
+from greenroom.simulation import Fault, FaultPlan, Outcome, Scenario, Setting, Stage, run
 
 
 def scene(**opened: Any) -> Any:
@@ -56,6 +56,27 @@ def test_a_lane_that_holds_too_much_is_noticed() -> None:
         await stage.elapse(30_000_000)
 
     assert law_of(run(story)) == 4
+
+
+def test_a_close_under_a_running_call_is_noticed() -> None:
+    """Although it would only wait behind that call: its budget has begun."""
+    slow = Fault(at="processor", kind="slow", where="frame", nth=(5,), ms=30)
+
+    async def story(stage: Stage) -> None:
+        def close() -> None:
+            book = stage.session.record().processors["p#1"]
+            assert stage.onlooker.busy("p#1")
+            book.state = ProcessorState.CLOSING
+            actor = book.actor._cell.actor  # type: ignore[union-attr]
+            actor.stop_later(actor._worker)
+
+        stage.runtime.call_later(55_000_000, close)
+        await one_stream(stage)
+
+    outcome = run(story, setting=Setting(faults=FaultPlan(faults=(slow,))))
+    assert law_of(outcome) == 1
+    assert outcome.failure is not None
+    assert "while a frame was going through it" in outcome.failure.detail
 
 
 def test_a_frame_that_waits_too_long_is_noticed() -> None:

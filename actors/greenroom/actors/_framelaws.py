@@ -13,9 +13,10 @@ from greenroom.actors._env import Env
 from greenroom.actors._lanes import QueuedLane
 from greenroom.actors._watch import WATCH_NS
 from greenroom.actors.processors import Reason
-from greenroom.actors.snapshots import EventKind, SessionEvent
+from greenroom.actors.snapshots import EventKind, ProcessorState, SessionEvent
 from greenroom.supervision import ActorRef
 
+CLOSED: Final = 1
 LEASES: Final = 2
 FRAMES: Final = 4
 Finding = tuple[int, str]
@@ -37,6 +38,9 @@ def at_instant(env: Env, now_ns: int, *, watched_ns: int) -> Iterator[Finding]:
                 if stream.pipeline is not None:
                     yield from _lanes_are_bounded(track, stream)
                     yield from _nothing_waits_for_ever(track, stream, now_ns, watched_ns)
+    for book in env.processors.values():
+        if book.state is ProcessorState.CLOSING:
+            yield from _closes_after_the_last_call(book)
 
 
 def at_event(env: Env, event: SessionEvent) -> Iterator[Finding]:
@@ -82,6 +86,15 @@ def _lanes_are_bounded(track: TrackState, stream: StreamState) -> Iterator[Findi
         if isinstance(lane, QueuedLane) and len(lane.waiting) > lane._capacity and not lane._host.wait:
             told = f"{len(lane.waiting)} frames wait in a lane for {lane._capacity}"
             yield FRAMES, f"{path_of(track, stream)}: {told}"
+
+
+def _closes_after_the_last_call(book: ProcessorBook) -> Iterator[Finding]:
+    """Who closes a processor that nobody uses any more waits for its last call: the budget of a close is for the close."""
+    if book.actor is None or not book.actor.is_running():
+        return  # it is being stopped itself, and all with it
+    worker, last = book.actor._cell.actor._worker, getattr(book.host, "last", None)
+    if last is not None and last.calling is not None and worker._cell.life.stop_timer is not None:
+        yield CLOSED, f"{book.name} was told to close while a frame was going through it"
 
 
 def _nothing_waits_for_ever(

@@ -39,7 +39,7 @@ PARTS: Final = (
     Part(name="own"),
     Part(name="shared", shared=True),
     Part(name="fragile", intensity=0, on_fault=OnFault.SILENCE, deadline_ms=20, hang_ms=150),
-    Part(name="small", capacity_frames=2, on_fault=OnFault.DROP),
+    Part(name="small", capacity_frames=2, on_fault=OnFault.DROP, hang_ms=100),
     Part(name="inline", placement=Placement.INLINE),
 )
 HOLDS: Final[Mapping[str, int]] = {"sink": OUTPUT_FRAMES, "iterate": 20, "nobody": 3}
