@@ -8,6 +8,7 @@ from greenroom.actors._directory import Obtain
 from greenroom.actors._env import Env
 from greenroom.actors._leasing import Release
 from greenroom.actors._moves import Move, take_back
+from greenroom.actors._refreshing import Refreshing
 from greenroom.actors._roommail import (
     AddTrack,
     CloseRoom,
@@ -59,6 +60,7 @@ class RoomActor(Supervisor):
         self._starting: dict[str, Future[StartedChild]] = {}
         self._held: dict[str, list[Granted]] = {}
         self._grace: OwnTimer | None = None
+        self._refreshing: Refreshing | None = None
         super().__init__(
             SupervisorFlags(strategy=Strategy.DYNAMIC, intensity=TRACK_RESTARTS, period_ns=TRACK_PERIOD_NS),
             () if state.closing else self._returning(),
@@ -199,9 +201,7 @@ class RoomActor(Supervisor):
     def _refresh(self, credentials: Credentials | None, reply: Future[None]) -> None:
         self._state.credentials = credentials
         self._env.emit(EventKind.CREDENTIALS_REFRESHED, self._state.path)
-        use = UseCredentials(credentials=credentials)
-        told = [ref.ask(use, block=False) for ref in map(self._ref, self._state.tracks.values()) if ref]
-        self.gather(told, lambda: reply.try_set(None))
+        self._refreshing = Refreshing(self, self._state, self._refreshing, reply)
 
     def _catch_up(self, ref: ActorRef[Any]) -> None:
         """Tell a track that was restarted of the refresh over which it failed."""
@@ -210,9 +210,9 @@ class RoomActor(Supervisor):
             if track.actor == ref and track.source is not None and track.credentials != known:
                 ref.send(UseCredentials(credentials=known))
 
-    def _ref(self, track: TrackState) -> ActorRef[TrackActor] | None:
+    def ref_of_track(self, track: TrackState) -> ActorRef[TrackActor] | None:
         """Return the ref of a track that is here: one that is only starting will be told when it has."""
-        return self.ref_of(child_id("track", track.key))
+        return self.ref_of(child_id("track", track.key)) if self.has(track) else None
 
     # -- reconnects -----------------------------------------------------------------------------------------
 
@@ -282,7 +282,7 @@ class RoomActor(Supervisor):
         told = [
             ref.ask(self._news(message.sids.get(sid)), block=False)
             for sid, track in by_sid.items()
-            if (ref := self._ref(track)) is not None
+            if (ref := self.ref_of_track(track)) is not None
         ]
         self._let_go()
         self.gather(told, lambda: reply.try_set(None))
