@@ -8,11 +8,15 @@ whether anything has come in, which costs as much as a step; and it would really
 
 import asyncio
 import heapq
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from contextvars import Context
+from typing import Any, TypeVarTuple
 
 from greenroom.simulation.errors import SimulationError
 from greenroom.supervision.simulated import SimulatedRuntime
+
+
+Ts = TypeVarTuple("Ts")
 
 
 class Stuck(SimulationError):  # noqa: N818 - it says what happened
@@ -61,6 +65,23 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             if not handle._cancelled:
                 handle._run()
 
+    def call_soon(
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """Call ``callback(*args)`` after what is ready now."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def take_turns(self, step: Callable[[], bool], done: Callable[[], bool]) -> Generator[Any, Any, int]:
+        """Run ``step`` and all that is ready in turns until ``done()``, or there is nothing to do; return how many.
+
+        Whoever waits is woken in the very turn in which that is so, as if it had been woken for each.
+        """
+        turns = _Turns(self, step, done)
+        self._ready.append(turns)  # type: ignore[attr-defined]
+        return (yield from turns.over.__await__())
+
     def _pass_time(self, scheduled: Any) -> bool:
         """Nobody has anything to do: run the simulation, as far as the next who sleeps; return whether anything happened."""
         if self.closing or self._stopping:  # type: ignore[attr-defined]
@@ -78,6 +99,56 @@ class SimulatedLoop(asyncio.BaseEventLoop):
 
     def _write_to_self(self) -> None:
         """Nobody sleeps in the operating system: there is nobody to wake."""
+
+
+class _Over(asyncio.Future[int]):
+    """What a coroutine waits for that steps in turns: it hears of its cancellation when its turn comes."""
+
+    given_up: tuple[Any, ...] | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Note it."""
+        self.given_up = (msg,)
+        return True
+
+    def give_up(self, msg: Any | None) -> None:
+        """Be cancelled."""
+        super().cancel(msg)
+
+
+class _Turns:
+    """The turns of one coroutine that waits for an answer: in the loop's queue like a handle, without one for each turn."""
+
+    __slots__ = ("_done", "_loop", "_step", "_taken", "over")
+    _cancelled = False
+
+    def __init__(self, loop: SimulatedLoop, step: Callable[[], bool], done: Callable[[], bool]) -> None:
+        self._loop = loop
+        self._step = step
+        self._done = done
+        self._taken = 0
+        self.over = _Over(loop=loop)
+
+    def _run(self) -> None:
+        """Take one turn."""
+        over = self.over
+        if over.given_up is not None:
+            over.give_up(*over.given_up)
+        elif self._done():
+            over.set_result(self._taken)
+        else:
+            try:
+                stepped = self._step()
+            except Exception as error:  # noqa: BLE001 - as if the coroutine had taken the step itself
+                over.set_exception(error)
+            else:
+                self._taken += stepped
+                if stepped and not self._done():
+                    self._loop._ready.append(self)  # type: ignore[attr-defined]
+                    return
+                over.set_result(self._taken)
+        # Whoever waits was put at the end of the queue by this: its turn is now.
+        self._loop._ready.pop()._run()  # type: ignore[attr-defined]
 
 
 def _nothing_broken() -> BaseException | None:
