@@ -25,8 +25,9 @@ from greenroom.simulation import (
     run,
     shipped_names,
 )
-from greenroom.simulation._faults import POINTS, Injector
+from greenroom.simulation._faults import POINTS
 from greenroom.simulation._files import to_toml
+from greenroom.simulation._injector import Injector
 
 SHIPPED = shipped_names("faults")
 KINDS = [(at, kind) for at, kinds in POINTS.items() for kind in kinds]

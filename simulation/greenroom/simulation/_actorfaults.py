@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
-from greenroom.simulation._faults import ACTOR, Injector
+from greenroom.simulation._faults import ACTOR
+from greenroom.simulation._injector import Injector
 from greenroom.simulation.steps import ACTORS
-from greenroom.supervision.faults import Fault, FaultInjector, FaultKind
+from greenroom.supervision.faults import Fault, FaultInjector, FaultKind, Whose
 
 _KINDS: Final = {
     "raise_before": Fault(kind=FaultKind.RAISE_BEFORE),
@@ -43,7 +44,7 @@ class ActorFaults(FaultInjector):
     def draw(
         self,
         owner: str,
-        path: str,
+        whose: Whose,
         what: str,
         *,
         handler: bool,
@@ -52,7 +53,7 @@ class ActorFaults(FaultInjector):
     ) -> Fault | None:
         """Say which fault strikes, if any."""
         if handler and self.state_of is not None:
-            met = (owner, self.state_of(owner, path), what)
+            met = (owner, self.state_of(owner, whose.path), what)
             self.visited[met] = self.visited.get(met, 0) + 1
         if owner not in _KNOWN or not self._injector.active:
             return None

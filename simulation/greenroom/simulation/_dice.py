@@ -13,6 +13,11 @@ _MASK: Final = (1 << 64) - 1
 _PRECISION: Final = 53
 
 
+def mark_of(rate: float) -> float:
+    """Return below which number dice fall, at a rate."""
+    return rate * (1 << _PRECISION)
+
+
 class Dice:
     """A stream of numbers.
 
@@ -40,6 +45,13 @@ class Dice:
     def chance(self, rate: float) -> bool:
         """Return True with probability ``rate``."""
         return (self._next() >> (64 - _PRECISION)) < rate * (1 << _PRECISION)
+
+    def falls(self, mark: float) -> bool:
+        """Do as `chance` of the rate whose `mark_of` is given: in one call, for it is asked at every step."""
+        state = self._state = (self._state + 0x9E3779B97F4A7C15) & _MASK
+        z = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & _MASK
+        return (z ^ (z >> 31)) >> (64 - _PRECISION) < mark
 
     def choice(self, options: Sequence[T]) -> T:
         """Return one of ``options``, all as likely.

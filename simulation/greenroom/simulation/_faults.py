@@ -1,15 +1,14 @@
-"""Faults as data: what goes wrong, at which points, how often; and the dice that decide it, the same for a seed.
+"""Faults as data: what goes wrong, at which points, how often.
 
 A point is something that is about to happen: a processor's callback, a message to an actor, an event of the backend, a
-read, a write. Each point has its own count and its own dice, so that leaving one fault out does not change the others.
+read, a write.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
-from greenroom.simulation._dice import Dice
 from greenroom.simulation._files import SUFFIXES, check_keys, find, frozen, table_of, tables, text_of
 from greenroom.simulation.errors import BadFaultPlan, shown, unknown
 from greenroom.simulation.steps import ACTORS, KINDS, MILLISECONDS_MAX
@@ -154,11 +153,18 @@ class FaultPlan:
         name: for messages.
         about: what it is there for.
         faults: at each point the first that fits and falls happens.
+        fitting: which of them may happen at a point, once that was asked: the same in all runs.
     """
 
     name: str = "none"
     about: str = ""
     faults: tuple[Fault, ...] = ()
+    fitting: dict[tuple[str, str, str, str], tuple[tuple[int, Fault], ...]] = field(
+        default_factory=dict[tuple[str, str, str, str], tuple[tuple[int, Fault], ...]],
+        init=False,
+        repr=False,
+        compare=False,
+    )
 
     def __post_init__(self) -> None:
         if len(self.faults) > FAULTS_MAX:
@@ -195,97 +201,6 @@ class Fired:
 
     def __str__(self) -> str:
         return f"{self.at} {self.name}, {self.where} number {self.nth}: {self.kind}"
-
-
-class _Point:
-    """One point: how often it was visited, and what may happen there."""
-
-    __slots__ = ("count", "dice", "faults")
-
-    def __init__(self, faults: tuple[tuple[int, Fault], ...], dice: tuple[Dice, ...]) -> None:
-        self.count = 0
-        self.faults = faults
-        self.dice = dice
-
-
-class Injector:
-    """Decides at each point of one run. One thread at a time, as all of a simulation.
-
-    Args:
-        plan: what may go wrong.
-        seed: makes the dice.
-    """
-
-    def __init__(self, plan: FaultPlan = NO_FAULTS, seed: int = 0) -> None:
-        self.plan = plan
-        self.active = bool(plan.faults)
-        self.fired: list[Fired] = []
-        self.met: dict[tuple[str, str, str], int] = {}
-        self.on_fired: Callable[[Fired], None] | None = None
-        self._seed = seed
-        self._used: dict[int, int] = {}
-        self._points: dict[tuple[str, str, str, str], _Point] = {}
-
-    def visit(self, at: str, where: str, name: str, group: str = "") -> Fault | None:
-        """Return what goes wrong at this point now, if anything.
-
-        Args:
-            at: what kind of thing it is.
-            where: the point.
-            name: whose.
-            group: of an actor: which of `GROUPS` may strike.
-        """
-        if not self.active:
-            return None
-        key = (at, where, name, group)
-        point = self._points.get(key)
-        if point is None:
-            point = self._points[key] = self._new_point(at, where, name, group)
-        if not point.faults:
-            return None
-        point.count += 1
-        for (number, fault), dice in zip(point.faults, point.dice, strict=True):
-            falls = point.count in fault.nth if fault.nth else dice.chance(fault.rate)
-            if falls and self._used.get(number, 0) < fault.limit:
-                self._used[number] = self._used.get(number, 0) + 1
-                self._note(
-                    Fired(at=at, kind=fault.kind, where=where, name=name, nth=point.count, ms=fault.ms)
-                )
-                return fault
-        return None
-
-    def watches(self, at: str) -> bool:
-        """Whether anything may go wrong there at all."""
-        return self.active and any(fault.at == at for fault in self.plan.faults)
-
-    def stop(self) -> None:
-        """From now on nothing goes wrong."""
-        self.active = False
-
-    def exact(self) -> FaultPlan:
-        """Return what has happened so far as a plan of exact places."""
-        return FaultPlan(
-            name=f"{self.plan.name}, exactly", faults=tuple(each.exactly() for each in self.fired)
-        )
-
-    def _note(self, fired: Fired) -> None:
-        self.fired.append(fired)
-        point = (fired.at, fired.kind, fired.where)
-        self.met[point] = self.met.get(point, 0) + 1
-        if self.on_fired is not None:
-            self.on_fired(fired)
-
-    def _new_point(self, at: str, where: str, name: str, group: str) -> _Point:
-        fitting = tuple(
-            (number, fault)
-            for number, fault in enumerate(self.plan.faults)
-            if fault.at == at
-            and (where in POINTS[at][fault.kind] if fault.where == ANY else fault.where == where)
-            and fault.name in (ANY, name)
-            and (not group or fault.kind in GROUPS[group])
-        )
-        dice = tuple(Dice(f"fault {self._seed} {fault.kind} {at} {where} {name}") for _, fault in fitting)
-        return _Point(fitting, dice)
 
 
 def load_faults(wanted: str) -> FaultPlan:

@@ -15,7 +15,6 @@ from typing import Any, TypeVarTuple
 from greenroom.simulation.errors import SimulationError
 from greenroom.supervision.simulated import SimulatedRuntime
 
-
 Ts = TypeVarTuple("Ts")
 
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from greenroom.actors import Frame, Processor, ProcessorFactory
 from greenroom.actors.frames import read_only
-from greenroom.simulation._faults import PROCESSOR, Fault, FaultPlan, Fired, Injector
+from greenroom.simulation._faults import PROCESSOR, Fault, FaultPlan, Fired
+from greenroom.simulation._injector import Injector
 from greenroom.simulation._witness import injected
 from greenroom.simulation.errors import BadFaultPlan
 from greenroom.supervision import Timer

@@ -9,7 +9,8 @@ from typing import Final
 
 from greenroom.simulation._actorfaults import ActorFaults
 from greenroom.simulation._court import ANSWERED, BLOCKS, TITLES, Court
-from greenroom.simulation._faults import ACTOR, NO_FAULTS, FaultPlan, Fired, Injector
+from greenroom.simulation._faults import ACTOR, NO_FAULTS, FaultPlan, Fired
+from greenroom.simulation._injector import Injector
 from greenroom.simulation._loop import SimulatedLoop, Stuck
 from greenroom.simulation._player import Story, story_of
 from greenroom.simulation._scenario import Scenario

@@ -14,7 +14,8 @@ from greenroom.actors import (
     SessionReport,
 )
 from greenroom.simulation._court import ANSWERED, PROGRESS, Court
-from greenroom.simulation._faults import PROCESSOR, Injector
+from greenroom.simulation._faults import PROCESSOR
+from greenroom.simulation._injector import Injector
 from greenroom.simulation._onlooker import Onlooker
 from greenroom.simulation._scenario import Part
 from greenroom.simulation._witness import (

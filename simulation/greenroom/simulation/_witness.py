@@ -13,7 +13,8 @@ import numpy as np
 from greenroom.actors import Frame
 from greenroom.actors.frames import read_only
 from greenroom.simulation._court import Court
-from greenroom.simulation._faults import PROCESSOR, SINK, SOURCE, Fault, Injector
+from greenroom.simulation._faults import PROCESSOR, SINK, SOURCE, Fault
+from greenroom.simulation._injector import Injector
 
 if TYPE_CHECKING:
     from greenroom.simulation._stage import Stage

@@ -126,6 +126,7 @@ def note_visit(visited: dict[tuple[str, str, str], int], key: object) -> None:
         visited[pair] = visited.get(pair, 0) + 1
 
 
+_PLAIN = (str, int)
 _HOOKS = {"begin": "on_start", "hear_child": "on_child"}
 
 
@@ -137,7 +138,10 @@ def place_of(cell: Mailbox) -> str:
         if name in ("continue", "hear_down"):
             return name_of(detail)
         return str(_HOOKS.get(name, name))
-    return name_of(cell.user[0]).removeprefix("ask ") if cell.user else "nothing"
+    if not cell.user:
+        return "nothing"
+    item = cell.user[0]
+    return name_of(item.message if type(item) is Ask else item)
 
 
 def next_of(cell: Mailbox) -> str:
@@ -153,15 +157,16 @@ def next_of(cell: Mailbox) -> str:
 
 def name_of(item: Any) -> str:
     """Name a message so that it is the same in every run: no addresses, and no more than its type where it has any."""
-    if type(item) is Ask:
+    kind: type[Any] = type(item)
+    if kind is Ask:
         return f"ask {name_of(item.message)}"
-    if isinstance(item, str | int):
+    if issubclass(kind, _PLAIN):
         return repr(item)
     if isinstance(owner := getattr(item, "__self__", None), OwnTimer):
         return name_of(owner.function)
-    if type(item) is tuple and item:
+    if kind is tuple and item:
         return name_of(item[0])
-    return str(getattr(cast("object", item), "__qualname__", type(cast("object", item)).__name__))
+    return str(getattr(item, "__qualname__", kind.__name__))
 
 
 def _timer(callback: Any) -> tuple[str, str]:

@@ -5,8 +5,8 @@ nothing of the machine and nothing of the actor knows of faults.
 """
 
 from collections.abc import Callable
-from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._mailbox import Mailbox
@@ -19,17 +19,26 @@ if TYPE_CHECKING:
     from greenroom.supervision._stepping import Stepping
 
 
+class _Nobody:
+    """Whose the steps are that belong to no actor."""
+
+    path: Final = "shared"
+
+
+_NOBODY: Final = _Nobody()
+
+
 def before(runtime: "Stepping", injector: FaultInjector, key: Task) -> "Task | None":
     """Have a fault strike before a step; return the step, or None if it comes later."""
     task = key.head() if isinstance(key, Pinned) else key
     cell = cast("Any", task) if isinstance(task, Mailbox) else None
     if cell is not None:
         _prepare(injector, cell)
-        owner, path, what = cell.actor_class.__name__, cell.path, place_of(cell)
+        owner, whose, what = cell.actor_class.__name__, cell, place_of(cell)
     else:
         owner = what = type(task).__name__
-        path = key.path if isinstance(key, Pinned) else "shared"
-    fault = injector.draw(owner, path, what, handler=False, step=runtime.steps + 1, now_ns=runtime.now_ns())
+        whose = key if isinstance(key, Pinned) else _NOBODY
+    fault = injector.draw(owner, whose, what, handler=False, step=runtime.steps + 1, now_ns=runtime.now_ns())
     if fault is None:
         return key
     if fault.kind is FaultKind.DELAY:
@@ -56,18 +65,21 @@ def _prepare(injector: FaultInjector, cell: Any) -> None:
             cell.actor_class = _struck(cell.actor_class)
     elif handler is Cell._continue and issubclass(cell.actor_class, _Struck):  # pyright: ignore[reportPrivateUsage]
         function, args = detail
-        if not hasattr(function, "asks_injector"):
-            cell.control[0] = (handler, life, (_asking(cell, function), args))
+        if type(function) is not _Asking:
+            cell.control[0] = (handler, life, (_Asking(cell, function), args))
 
 
-def _asking(cell: Any, function: Callable[..., object]) -> Callable[..., object]:
-    @wraps(function, updated=())
-    def asking(*args: Any) -> object:
-        return _around(cell, name_of(function), function, *args)
+class _Asking:
+    """A function that goes on after a wait: asks the injector first. A trace names it as the function itself."""
 
-    asking.asks_injector = True  # type: ignore[attr-defined]
-    asking.__self__ = getattr(function, "__self__", None)  # type: ignore[attr-defined]  # a trace names it the same
-    return asking
+    def __init__(self, cell: Any, function: Callable[..., object]) -> None:
+        self._cell = cell
+        self._function = function
+        self.__self__ = getattr(function, "__self__", None)
+        self.__qualname__ = getattr(function, "__qualname__", "partial")
+
+    def __call__(self, *args: Any) -> object:
+        return _around(self._cell, name_of(self._function), self._function, *args)
 
 
 def _around(cell: Any, what: str, function: Callable[..., Any], *args: Any) -> Any:
@@ -76,7 +88,7 @@ def _around(cell: Any, what: str, function: Callable[..., Any], *args: Any) -> A
     if injector is None:
         return function(*args)
     fault = injector.draw(
-        cell.actor_class.__name__, cell.path, what, handler=True, step=runtime.steps, now_ns=runtime.now_ns()
+        cell.actor_class.__name__, cell, what, handler=True, step=runtime.steps, now_ns=runtime.now_ns()
     )
     if fault is None:
         return function(*args)

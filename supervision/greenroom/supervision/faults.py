@@ -17,13 +17,13 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from hashlib import blake2b
-from typing import Final
+from typing import Final, Protocol
 
 from greenroom.supervision import _checks
 from greenroom.supervision._backoff import LONGEST_NS
 from greenroom.supervision.errors import BadSpec
 
-__all__ = ["Fault", "FaultInjector", "FaultKind", "InjectedFault", "Place", "Struck"]
+__all__ = ["Fault", "FaultInjector", "FaultKind", "InjectedFault", "Place", "Struck", "Whose"]
 
 ALWAYS: Final = 1_000_000
 
@@ -137,6 +137,15 @@ class Struck:
     nth: int
 
 
+class Whose(Protocol):
+    """What a fault may strike: a place in the tree, or its thread."""
+
+    @property
+    def path(self) -> str:
+        """Where it stands: worked out when asked for."""
+        ...
+
+
 class FaultInjector:
     """Decides for one run where faults strike. Give it to a `SimulatedRuntime`.
 
@@ -183,18 +192,19 @@ class FaultInjector:
         return any(fnmatchcase(path, fault.at.path) for _, fault in self._in_handlers)
 
     def draw(
-        self, owner: str, path: str, what: str, *, handler: bool, step: int, now_ns: int
+        self, owner: str, whose: Whose, what: str, *, handler: bool, step: int, now_ns: int
     ) -> Fault | None:
         """Say which fault strikes at a place that a run has come to, if any. The runtime calls this.
 
         Args:
             owner: the actor's class, for the books.
-            path: whose handler or step.
+            whose: its handler or step; asked for its path only where that matters.
             what: which.
             handler: whether it is in a handler, or before a step.
             step: the run's present step.
             now_ns: virtual time.
         """
+        path = whose.path
         count = self._counts.get((handler, path, what), 0) + 1
         self._counts[handler, path, what] = count
         place = ("handler" if handler else "step", owner, what)
