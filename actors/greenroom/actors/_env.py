@@ -1,5 +1,6 @@
 """What the actors of one session share beside messages: clock, journal, and the records that people look at."""
 
+import logging
 import os
 from collections import OrderedDict, deque
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from greenroom.actors._pacer import Pacer
 from greenroom.actors.context import MASK, Credentials
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind, SessionEvent
-from greenroom.supervision import Dispatcher, SupervisionError, get_logger
+from greenroom.supervision import Dispatcher, SupervisionError, get_logger, is_heard
 
 get_logger()  # imports structlog now: 80 ms that the first session's event loop must not wait for
 
@@ -84,8 +85,10 @@ class Env:
         event = SessionEvent(at_ns=self.runtime.now_ns(), kind=kind, subject=subject, details=details)
         self.journal.append(event)
         self.emitted += 1
-        say = self._log.warning if kind in _LOUD else self._log.info
-        say(kind.value, **_bound(subject), **details)
+        loud = kind in _LOUD
+        if is_heard(logging.WARNING if loud else logging.INFO):
+            say = self._log.warning if loud else self._log.info
+            say(kind.value, **_bound(subject), **details)
         for observer in self.observers:
             try:
                 observer(event)

@@ -103,7 +103,7 @@ class Player:
         """Play one step: a refusal of the session's is fine, anything else is not."""
         if step.after_ms and not step.wait:
             await self.stage.elapse(step.after_ms * MS)
-        self.stage.note("scenario", str(step))
+        self.stage.note("scenario", step)
         try:
             await self._acts.act(step)
         except (SessionError, SupervisionError) as error:

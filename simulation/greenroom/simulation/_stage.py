@@ -112,10 +112,10 @@ class Stage:
         if court.news and self.runtime.at_rest:
             court.on_rest()
 
-    def note(self, who: str, what: str) -> None:
+    def note(self, who: str, what: object) -> None:
         """Note something for the trace, if there is one."""
         if self.on_note is not None:
-            self.on_note(who, what)
+            self.on_note(who, str(what))
 
     async def elapse(self, delay_ns: int) -> None:
         """Let virtual time go by."""

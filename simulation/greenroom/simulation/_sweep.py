@@ -1,10 +1,13 @@
 """Many runs: seeds in chunks, over several processes, with what they found and what they visited."""
 
+import gc
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Final
@@ -137,16 +140,37 @@ def _chunks(plan: Sweep) -> Iterator[range]:
 
 def _chunk(plan: Sweep, seeds: Sequence[int]) -> Tally:
     tally, setting = Tally(), plan.setting()
-    for seed in seeds:
-        repeat = plan.repeat(seed)
-        tally.add(repeat.run(setting, coverage=plan.coverage), repeat)
-        if tally.failures and not plan.keep_going:
-            break
+    with _tidying() as tidy:
+        for seed in seeds:
+            repeat = plan.repeat(seed)
+            tally.add(repeat.run(setting, coverage=plan.coverage), repeat)
+            tidy()
+            if tally.failures and not plan.keep_going:
+                break
     return tally
 
 
+@contextmanager
+def _tidying() -> Generator[Callable[[], object]]:
+    """Collect garbage only when told to: after a run, when all of it is young and nobody holds it, it is looked at once."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield partial(gc.collect, 0)
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _begin_worker() -> None:
+    """What has been imported stays: no collection needs to look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 def _parts(plan: Sweep, jobs: int) -> Iterator[Tally]:
-    with ProcessPoolExecutor(min(jobs, JOBS_MAX), mp_context=get_context("spawn")) as pool:
+    spawn = get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, JOBS_MAX), mp_context=spawn, initializer=_begin_worker) as pool:
         waiting: list[Future[Tally]] = [pool.submit(_chunk, plan, list(seeds)) for seeds in _chunks(plan)]
         try:
             for done in as_completed(waiting):

@@ -308,6 +308,12 @@ REFERS: Final = ("room", "track", "stream", "lease", "processor")
 """Fields that name something, called by what they name."""
 
 
+_names: Final[dict[Any, tuple[str, ...]]] = {}
+
+
 def names_of(kind: Any) -> tuple[str, ...]:
     """Return the fields of a word, in order."""
-    return tuple(field.name for field in fields(kind))
+    names = _names.get(kind)
+    if names is None:
+        names = _names[kind] = tuple(field.name for field in fields(kind))
+    return names

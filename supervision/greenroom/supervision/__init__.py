@@ -31,7 +31,7 @@ from greenroom.supervision._ledger import (
     Monitor,
 )
 from greenroom.supervision._liveness import Liveness, LivenessAction
-from greenroom.supervision._log import get_logger
+from greenroom.supervision._log import get_logger, is_heard
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Fenced, Normal, Restart, Shutdown
 from greenroom.supervision._superseded import Hang
@@ -192,4 +192,5 @@ __all__ = [
     "WhichChildren",
     "default_system",
     "get_logger",
+    "is_heard",
 ]

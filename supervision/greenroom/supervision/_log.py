@@ -10,7 +10,8 @@ from typing import Any, Final
 NAME: Final = "greenroom"
 _NO_FACTS: Final = frozenset({"event", "exception", "frames"})
 """What a message does not repeat: the name that it begins with, and what has many lines."""
-logging.getLogger(NAME).addHandler(logging.NullHandler())
+_LOGGER: Final = logging.getLogger(NAME)
+_LOGGER.addHandler(logging.NullHandler())
 
 
 @cache
@@ -51,6 +52,13 @@ def get_logger(**context: object) -> Any:
 
     logger = structlog.get_logger(NAME) if structlog.is_configured() else _stdlib()
     return logger.bind(**context) if context else logger
+
+
+def is_heard(level: int) -> bool:
+    """Whether a line of that level may be of use to anybody: what is not need not be put together."""
+    import structlog  # noqa: PLC0415 - as above
+
+    return structlog.is_configured() or _LOGGER.isEnabledFor(level)
 
 
 def say(level: int, event: str, **facts: object) -> None:
