@@ -93,8 +93,8 @@ STREAMS: Final[tuple[Mutant, ...]] = (
         "dropped-and-kept",
         "a stream whose handle is gone goes on for ever",
         "actors.streams",
-        "    end_stream(state, discard=True)\n    state.output.close()",
-        "    state.discard = True",
+        "    end_stream(state, discard=True)\n    if state.output.unread:",
+        "    state.discard = True\n    if state.output.unread:",
         upstream="G8",
     ),
     mutant(
@@ -198,8 +198,8 @@ ROOMS: Final[tuple[Mutant, ...]] = (
         "half-a-reconnect",
         "tracks that kept their sid do not hear of the new credentials",
         "actors._room",
-        "            if (ref := self._ref(track)) is not None\n",
-        "            if sid in message.sids and (ref := self._ref(track)) is not None\n",
+        "            if (ref := self.ref_of_track(track)) is not None\n",
+        "            if sid in message.sids and (ref := self.ref_of_track(track)) is not None\n",
     ),
     mutant(
         "gone-not-said",
