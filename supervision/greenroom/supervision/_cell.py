@@ -21,7 +21,7 @@ from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._threads import current
 from greenroom.supervision.errors import ActorCrashed, ActorStopped
 from greenroom.supervision.events import ActorStarted
-from greenroom.supervision.signals import IGNORE, START_LATER, ChildStarted, Down
+from greenroom.supervision.signals import IGNORE, START_LATER, Down, child_started
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import OnCrash
 
@@ -42,12 +42,9 @@ class Cell(Ending):
         """Handle items until there are none, or it is another actor's turn."""
         runtime = self.system.runtime
         me = runtime.thread_id()
-        with self.lock:
-            epoch = self.epoch
-            self.thread = me
         outer, current.cell = current.cell, self
         try:
-            again = self._turn(me, epoch, runtime.throughput)
+            again = self._turn(me, runtime.throughput)
         except SupersededError:
             if self.given_up:
                 self.release_given_up(me)
@@ -64,14 +61,17 @@ class Cell(Ending):
             self.turned(runtime.throughput)
             self.executor.submit(self)
 
-    def _turn(self, me: int, epoch: int, budget: int) -> bool:  # noqa: C901, PLR0912 - the hot path, in one piece
+    def _turn(self, me: int, budget: int) -> bool:  # noqa: C901, PLR0912 - the hot path, in one piece
         """Handle up to ``budget`` items; return whether there are more."""
         acquire, release = self.lock.acquire, self.lock.release  # `with` would take twice as long
+        epoch = -1
         while True:
             acquire()
             try:
                 if self.epoch != epoch:
-                    raise SupersededError
+                    if epoch >= 0:
+                        raise SupersededError
+                    epoch, self.thread = self.epoch, me
                 life = self.life
                 life.asking = None
                 if not budget:
@@ -277,7 +277,7 @@ class Cell(Ending):
             self.note(_STARTED, "", life.number)
         if self.system.observers:
             self.system.emit(ActorStarted(path=self.path, incarnation=life.number))
-        self.tell_parent(ChildStarted(child=self.ref, incarnation=life.number, extra=extra))
+        self.tell_parent(child_started(self.ref, life.number, extra))
 
     # -- what an incarnation set going ------------------------------------------------------------------------
 

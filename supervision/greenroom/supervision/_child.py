@@ -4,7 +4,15 @@ from enum import Enum, auto
 from typing import Final
 
 from greenroom.supervision._backoff import BackoffState
-from greenroom.supervision._decisions import RESTARTING, STARTING, STOPPED, ChildStatus
+from greenroom.supervision._decisions import (
+    RESTARTING,
+    STARTING,
+    STOPPED,
+    ChildStatus,
+    Decisions,
+    Start,
+    Stop,
+)
 from greenroom.supervision._restart import Restart
 from greenroom.supervision.spec import ChildSpec
 
@@ -29,7 +37,7 @@ _TEMPORARY: Final = Restart.TEMPORARY
 class Child:
     """A child's spec, and what it is doing."""
 
-    __slots__ = ("attempt", "backoff", "fresh", "id", "restarts", "spec", "status")
+    __slots__ = ("attempt", "backoff", "fresh", "id", "restarts", "spec", "start", "status", "stop")
 
     def __init__(self, spec: ChildSpec, status: ChildStatus) -> None:
         self.spec: ChildSpec = spec
@@ -40,6 +48,9 @@ class Child:
         """Whether its very first start is under way: should that fail, nothing of it is kept."""
         self.restarts = 0
         self.backoff = BackoffState(spec.backoff) if spec.backoff else None
+        self.start: Decisions = (Start(self.id),)
+        """What is decided about it most often."""
+        self.stop: Decisions = (Stop(self.id),)
 
     @property
     def is_temporary(self) -> bool:

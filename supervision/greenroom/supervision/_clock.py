@@ -6,11 +6,12 @@ import threading  # noqa: TID251 - of the modules that own real time and threads
 import time  # noqa: TID251 - as above
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from greenroom.supervision._log import log_bug
 
 _NEVER_NS: Final = 1 << 62
+_now_ns: Final = time.monotonic_ns
 JOIN_S: Final = 2.0
 """How long `Clock.close` waits for its thread."""
 
@@ -19,19 +20,19 @@ SLACK: Final = 500
 """So many cancelled timers may lie about before they are thrown away: each clean-up wakes the thread."""
 
 
-class Handle:
-    """A timer that can be cancelled."""
+class Handle(list[Any]):
+    """A timer: when it is due, its serial number, what is to be called (None once it is cancelled), and its clock.
 
-    __slots__ = ("_owner", "callback")
+    A list, because those are made and compared in C, and no Python code may run while the heap is being changed. No two
+    have the same serial number, so nothing behind that is ever compared.
+    """
 
-    def __init__(self, owner: "Clock", callback: Callable[[], None]) -> None:
-        self._owner = owner
-        self.callback: Callable[[], None] | None = callback
+    __slots__ = ()
 
     def cancel(self) -> None:
-        if self.callback is not None:
-            self.callback = None
-            self._owner.cancelled()
+        if self[2] is not None:
+            self[2] = None
+            self[3].cancelled()
 
 
 class Clock:
@@ -49,9 +50,8 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Handle]] = []
-        # Due time and serial number come first, so that no Python code runs while the heap is being changed.
-        self._new: deque[tuple[int, int, Handle]] = deque()
+        self._heap: list[Handle] = []
+        self._new: deque[Handle] = deque()
         self._until_ns = _NEVER_NS
         self._condition = threading.Condition()  # re-entrant, for finalizers
         self._serial = itertools.count()
@@ -61,9 +61,11 @@ class Clock:
         self._thread.start()
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Handle:
-        handle = Handle(self, callback)
-        due_ns = time.monotonic_ns() + min(int(delay_ns), _NEVER_NS)  # a NaN would be in nobody's order
-        self._new.append((due_ns, next(self._serial), handle))
+        if type(delay_ns) is not int or delay_ns > _NEVER_NS:
+            delay_ns = min(int(delay_ns), _NEVER_NS)  # a NaN would be in nobody's order
+        due_ns = _now_ns() + delay_ns
+        handle = Handle((due_ns, next(self._serial), callback, self))
+        self._new.append(handle)
         if due_ns < self._until_ns:
             with self._condition:
                 self._condition.notify()
@@ -81,7 +83,7 @@ class Clock:
 
     def _throw_away(self) -> None:
         """Forget the cancelled ones; under the lock, and never by a finalizer: it changes the heap in steps."""
-        self._heap = [entry for entry in self._heap if entry[2].callback is not None]
+        self._heap = [entry for entry in self._heap if entry[2] is not None]
         heapq.heapify(self._heap)
         self._dead = 0
 
@@ -90,7 +92,7 @@ class Clock:
         new, heap = self._new, self._heap
         while new:
             entry = new.popleft()
-            if entry[2].callback is not None or not heap or entry < heap[0]:
+            if entry[2] is not None or not heap or entry < heap[0]:
                 heapq.heappush(heap, entry)
 
     def _loop(self) -> None:
@@ -113,12 +115,13 @@ class Clock:
                 if not self._heap:
                     self._sleep_until(_NEVER_NS)
                     continue
-                due_ns, _, handle = self._heap[0]
+                due_ns = self._heap[0][0]
                 if due_ns > time.monotonic_ns():
                     self._sleep_until(due_ns)
                     continue
-                heapq.heappop(self._heap)
-                callback, handle.callback = handle.callback, None
+                handle = heapq.heappop(self._heap)
+                callback: Callable[[], None] | None = handle[2]
+                handle[2] = None
                 if callback is not None:
                     return callback
                 self._throw_away()  # else each of those that were set with it would wake this thread

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from greenroom.supervision._incarnation import UNTIMED, Incarnation
+from greenroom.supervision._at_rest import stop_at_rest
+from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._leftover import report_poison
 from greenroom.supervision._links import tell_links
 from greenroom.supervision._mailbox import is_stop
@@ -49,7 +50,14 @@ from greenroom.supervision.events import (
     ReportContext,
     SupervisorReport,
 )
-from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
+from greenroom.supervision.signals import (
+    ChildEnded,
+    ChildFailed,
+    ChildIgnored,
+    ChildSignal,
+    ChildStarted,
+    child_ended,
+)
 from greenroom.supervision.snapshot import ActorKind, FlightKind
 
 SHUTDOWN_NS: Final = 5_000_000_000
@@ -82,45 +90,18 @@ class Ending(Place):
         if self.shutdown_ns == 0 and self.fence("brutal shutdown"):
             return True
         if self.dispatcher in POOLED and self.is_undisturbed() and self.idle.acquire(False):
-            return self._stop_at_rest(cause)
+            return stop_at_rest(self, cause)
         with self.lock:
             if self.terminated or self.state == DOWN:
                 return False
             if self.state == ENDED:
                 return True
             life = self.life
-            self._arm_stop_timer(life)
+            self.arm_stop_timer(life)
         self.note(FlightKind.STOP_REQUESTED)
         return self.put_control((Ending._stop, life, cause))
 
-    def _stop_at_rest(self, cause: Cause) -> bool:
-        """Stop an actor whose mailbox the caller holds: at once and here, if no code of its own is to be run.
-
-        Nothing of that can hang, so it needs no budget, and no thread but the caller's.
-        """
-        with self.lock:
-            life, epoch = self.life, self.epoch
-            coming = self.state not in (DOWN, ENDED)
-            at_once = self.state == RUNNING and not self.control and not self.children and life.is_bare
-            if at_once:
-                life.stop_timer = UNTIMED
-            elif coming:
-                self._arm_stop_timer(life)
-                self.control_lane().append((Ending._stop, life, cause))
-        if coming and not at_once:
-            self.note(FlightKind.STOP_REQUESTED)
-        if at_once:
-            try:
-                self.begin_end(cause, life, epoch)
-            except SupersededError:
-                life.stop_timer = None  # it was fenced meanwhile: that ends it, once it is given free
-        with self.lock:
-            again = self.give_free()
-        if again:
-            self.executor.submit(self)
-        return coming
-
-    def _arm_stop_timer(self, life: Incarnation) -> None:
+    def arm_stop_timer(self, life: Incarnation) -> None:
         """Begin the shutdown budget, unless it has begun; under the lock."""
         if life.stop_timer is not None:
             return
@@ -285,7 +266,7 @@ class Ending(Place):
                 raise SupersededError
             self.state = STOPPING
             life.cause = cause
-            self._arm_stop_timer(life)
+            self.arm_stop_timer(life)
             if self.children:
                 # A list: finding the last key of a dictionary whose end was deleted takes longer and longer.
                 life.to_stop = list(self.children)
@@ -302,8 +283,8 @@ class Ending(Place):
         if child not in (self.children or ()):
             return
         started = isinstance(signal, ChildStarted)
-        if not started:
-            child.known_to_be_down()
+        if not started and child.state == ENDED:  # only its parent does anything to who has ended: no lock
+            child.state = DOWN
         if self.state != STOPPING:
             try:
                 self.life.actor.on_child(signal)
@@ -379,7 +360,7 @@ class Ending(Place):
             return ChildFailed(child=self.ref, incarnation=life.number, error=cause.exception)
         if life.ignored:
             return ChildIgnored(child=self.ref, incarnation=life.number)
-        return ChildEnded(child=self.ref, incarnation=life.number, cause=cause)
+        return child_ended(self.ref, life.number, cause)
 
     def _answer_at_end(self, cause: Cause, life: Incarnation) -> BaseException:
         match cause:

@@ -263,7 +263,7 @@ class Family:
         group = self._group
         if group is not None and group.is_stopping(child):
             if not child.is_temporary:
-                child.restarting(PARKED)
+                child.status, child.attempt = RESTARTING, PARKED
                 return self._advance()
             return (*self._down(child), *self._advance())
         if child.status is STOPPING:

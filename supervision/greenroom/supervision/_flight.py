@@ -19,8 +19,7 @@ GRAVES: Final = 32
 """So many dead actors that had failed are remembered, and so many that had not."""
 DEFAULT_ENTRIES: Final = 16
 MOST_ENTRIES: Final = 10_000
-_DEAD_LETTER: Final = FlightKind.DEAD_LETTER
-_OVERFLOW: Final = FlightKind.OVERFLOW
+FLOODS: Final = (FlightKind.DEAD_LETTER, FlightKind.OVERFLOW)
 """These two come in floods, in turns."""
 
 
@@ -33,19 +32,15 @@ class Record:
         self.entries: list[tuple[int, int, FlightKind, str, int]] = []
         self.failure: tuple[str, int, int] | None = None
 
-    def add(self, size: int, at_ns: int, incarnation: int, kind: FlightKind, detail: str) -> None:
-        """Add what happened; forget the oldest where there are more than ``size``."""
-        entries = self.entries
-        count = 1
-        if kind is _DEAD_LETTER or kind is _OVERFLOW:
-            for entry in entries[-2:]:
-                if entry[1:4] == (incarnation, kind, detail):
-                    count += entry[4]
-                    with suppress(ValueError):  # another thread may have let go of it in between
-                        entries.remove(entry)
-        entries.append((at_ns, incarnation, kind, detail, count))
-        if len(entries) > size:
-            del entries[0]
+    def taken_out(self, incarnation: int, kind: FlightKind, detail: str) -> int:
+        """Take out the entries of the same flood; return what they had counted."""
+        count = 0
+        for entry in self.entries[-2:]:
+            if entry[1:4] == (incarnation, kind, detail):
+                count += entry[4]
+                with suppress(ValueError):  # another thread may have let go of it in between
+                    self.entries.remove(entry)
+        return count
 
     def listed(self) -> tuple[FlightEntry, ...]:
         """Return the entries, oldest first; any thread may ask."""

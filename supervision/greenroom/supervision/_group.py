@@ -23,9 +23,7 @@ from greenroom.supervision._decisions import (
     STOPPED,
     STOPPING,
     Decisions,
-    Start,
     StartAfter,
-    Stop,
 )
 
 
@@ -94,9 +92,9 @@ class Group:
             while self._to_stop:
                 last = self._to_stop[-1]
                 status = last.status
-                if status is RUNNING or last.is_under_way:
+                if status is RUNNING or (status is RESTARTING and last.attempt is UNDER_WAY):
                     last.status = STOPPING
-                    return (Stop(last.id),)
+                    return last.stop
                 if status is STOPPING or status is STARTING:
                     return ()
                 self._to_stop.pop()
@@ -129,13 +127,14 @@ class Group:
         self._to_start.extend(self._members.values())
 
     def _start_next(self) -> Decisions:
-        if self._current is not None and self._current.is_under_way:
+        current = self._current
+        if current is not None and current.status is RESTARTING and current.attempt is UNDER_WAY:
             return ()
         while self._to_start:
             child = self._current = self._to_start.popleft()
             if child.status is RESTARTING:
                 child.attempt = UNDER_WAY
-                return (Start(child.id),)
+                return child.start
         self.phase = _DONE_PHASE
         return ()
 

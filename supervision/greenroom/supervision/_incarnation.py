@@ -28,6 +28,8 @@ class _Untimed:
 
 
 UNTIMED: Final = _Untimed()
+_NOTHING: Final = pykka.Actor.on_stop
+"""What an actor does at its end that has no ``on_stop`` of its own."""
 
 
 class Retry:
@@ -99,7 +101,11 @@ class Incarnation:
     def is_bare(self) -> bool:
         """Whether no code of the actor's, and nobody else's, is to be run when it is stopped; under the cell's lock."""
         stop = getattr(self.actor.on_stop, "__func__", None)
-        return stop is pykka.Actor.on_stop and not (self.deferred or self.stops or self.stop_timer)
+        return stop is _NOTHING and not (self.deferred or self.stops or self.stop_timer)
+
+    def is_alone(self) -> bool:
+        """Whether it has no timers and monitors, and shares its fate with nobody; under the cell's lock."""
+        return not (self.monitors or self.timers or self.links)
 
     def keep_open(self, reply: Future[Any]) -> None:
         """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""

@@ -158,13 +158,22 @@ class Mailbox:
         """Hand the mailbox to its executor, unless that has been done.
 
         Whoever sends may be interrupted by a signal whose handler raises (Ctrl-C), between any two calls. So to get
-        ``idle`` and to submit is one call here, made of C alone: else the mailbox could stay taken, and nobody run it.
+        ``idle`` and to submit is one call there, made of C alone: else the mailbox could stay taken, and nobody run it.
+        No signal's handler runs on the runtime's own threads, which have the short way.
 
         Args:
             own: how many of the messages that wait are the caller's.
         """
-        now_ns = self.system.runtime.now_ns()
+        runtime = self.system.runtime
+        now_ns = runtime.now_ns()
         first = len(self.user or ()) == own
+        if runtime.thread_id() in runtime.own:
+            if self.idle.acquire(False):
+                if first:
+                    self.since_ns = now_ns
+                    self.mark = None
+                self.executor.submit(self)
+            return
         submit, taken = self.executor.submit, map(self.idle.acquire, _AT_ONCE)
         for _ in map(submit, compress((self,), taken)):
             if first:

@@ -18,7 +18,7 @@ Laws:
 from collections.abc import Callable
 from typing import Any, Final
 
-from greenroom.supervision._flight import Record
+from greenroom.supervision._flight import FLOODS, Record
 from greenroom.supervision._incarnation import Incarnation, Retry, Watch
 from greenroom.supervision._leftover import bury_retry, sweep
 from greenroom.supervision._mailbox import Mailbox, is_stop
@@ -191,7 +191,11 @@ class Place(Mailbox):
             record = self.record
             if record is None:
                 record = self.kept_record()
-            record.add(size, system.runtime.now_ns(), number, kind, detail)
+            entries = record.entries
+            count = 1 + record.taken_out(number, kind, detail) if kind in FLOODS else 1
+            entries.append((system.runtime.now_ns(), number, kind, detail, count))
+            if len(entries) > size:
+                del entries[0]
 
     def note_failure(self, error: str, incarnation: int) -> None:
         """Note an end that nobody wanted, by the name of a type."""
@@ -202,7 +206,7 @@ class Place(Mailbox):
         if self.record is None:
             fresh, life = Record(), self.life
             if life.started_ns is not None and self.system.recorder:
-                fresh.add(1, life.started_ns, life.number, FlightKind.STARTED, "")
+                fresh.entries.append((life.started_ns, life.number, FlightKind.STARTED, "", 1))
             if self.record is None:  # nothing is called between these two lines, so no other thread gets in
                 self.record = fresh
         return self.record
@@ -215,14 +219,6 @@ class Place(Mailbox):
             signal, ChildStarted
         ):
             self.terminate()
-
-    def known_to_be_down(self) -> None:
-        """Note that the parent has heard of the end: it may start the next incarnation, or let go of this.
-
-        Without the lock, because only the parent, which calls this, does anything to who has ended.
-        """
-        if self.state == ENDED:
-            self.state = DOWN
 
     def rest(self) -> None:
         """Hear from the parent that this stays down until somebody asks for its start. Who asked it to stop has that."""

@@ -60,7 +60,9 @@ class TaskCell(Cell):
 
     # -- the loop: signals only; letters are taken by the task ------------------------------------------------
 
-    def _turn(self, me: int, epoch: int, budget: int) -> bool:
+    def _turn(self, me: int, budget: int) -> bool:
+        with self.lock:
+            epoch, self.thread = self.epoch, me
         while True:
             with self.lock:
                 if self.epoch != epoch:

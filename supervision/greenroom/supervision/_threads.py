@@ -138,6 +138,8 @@ class ThreadRuntime:
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = Clock()
+        self.call_later: Callable[[int, Callable[[], None]], Timer] = self._clock.call_later
+        """Call back on the timer thread after so many ns; what is called may only enqueue and return."""
         # Re-entrant, because a finalizer may start a pinned actor while this thread holds it.
         self._lock = new_recursive_lock()
         self._pinned: dict[Pool, None] = {}
@@ -152,10 +154,6 @@ class ThreadRuntime:
         _forking.remember(self)
         self.stuck: tuple[str, ...] = ()
         """Names of the threads that were still in foreign code when the runtime was closed."""
-
-    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` on the timer thread after ``delay_ns``; it may only enqueue and return."""
-        return self._clock.call_later(delay_ns, callback)
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
         """Return a shared executor, or a thread of one's own for `Dispatcher.PINNED`."""

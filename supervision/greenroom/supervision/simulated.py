@@ -63,6 +63,8 @@ class SimulatedRuntime(Stepping):
     """
 
     throughput: Final = 1
+    own: Final[frozenset[int]] = frozenset()
+    """The threads that no signal's handler runs on: none."""
     simulated: Final = True
 
     def __init__(
