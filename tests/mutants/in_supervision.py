@@ -303,8 +303,8 @@ SUPERVISORS: Final[tuple[Mutant, ...]] = (
         "start-of-a-child-not-answered",
         "who starts a child that ignores its start is not answered",
         "supervision._keeper",
-        "                kept.has_started(StartedChild(ref=None))\n                kept.is_over()",
-        "                kept.is_over()",
+        "            kept.has_started(StartedChild(ref=None))\n            kept.is_over()",
+        "            kept.is_over()",
     ),
     mutant(
         "gave-up-and-went-on",

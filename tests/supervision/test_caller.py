@@ -29,6 +29,7 @@ from greenroom.supervision import (
     Supervisor,
     SupervisorFlags,
 )
+from greenroom.supervision._at_rest import stop_at_rest
 from greenroom.supervision._caller import DEEPEST, CallerRef, _Turn
 from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
@@ -246,13 +247,12 @@ def test_a_supervisor_asked_on_the_main_thread_stops_nobody_there(
 ) -> None:
     """An interrupt between two steps would leave the child half stopped; so each end is a thread's of the pool."""
     at: list[int] = []
-    original = Ending._stop_at_rest
 
     def noted(cell: Ending, cause: Any) -> bool:
         at.append(where())
-        return original(cell, cause)
+        return stop_at_rest(cell, cause)
 
-    monkeypatch.setattr(Ending, "_stop_at_rest", noted)
+    monkeypatch.setattr("greenroom.supervision._ending.stop_at_rest", noted)
     spec = ChildSpec(id="child", start=Probe)
     top = real.launch(Supervisor, (None, [spec]), name="top", dispatcher=Dispatcher.CALLER)[0]
     for _ in range(20):
