@@ -72,6 +72,19 @@ def test_the_end_takes_along_what_waits() -> None:
     assert second.heard == ["line cut"]
 
 
+def test_what_was_lost_on_the_way_is_counted() -> None:
+    """At once if there is a head, behind what waits; with the next push otherwise."""
+    feed, (head,) = Feed(), heads()
+    feed.push(frame(0))
+    feed.missed(2)
+    feed.attach(head)
+    assert head.heard == []
+    feed.missed(3)
+    assert head.heard == ["missed 5", 0]
+    feed.push(frame(1))
+    assert head.heard == ["missed 5", 0, 1]
+
+
 def test_between_two_heads_frames_wait() -> None:
     """A stream that starts over misses nothing; a head that is not there any more gets nothing."""
     feed, (first, second) = Feed(), heads(2)

@@ -5,7 +5,7 @@ import pytest
 from tests.actors.lanekit import frame
 
 from greenroom.actors._guard import WrongFrame, guarded, substitute
-from greenroom.actors.frames import Frame
+from greenroom.actors.frames import Frame, Samples, Vouched
 from greenroom.actors.processors import OnFault, Reason
 
 GIVEN = frame(3)
@@ -75,3 +75,23 @@ def test_the_policy_says_what_comes_out_instead() -> None:
     assert silence.samples.shape == GIVEN.samples.shape
     assert substitute(GIVEN, OnFault.DROP, Reason.LATE) is None
     assert substitute(GIVEN, OnFault.DROP, Reason.DISABLED) is GIVEN
+
+
+def test_a_frame_that_is_vouched_for_is_not_looked_at() -> None:
+    """But only in the place of the one that its maker compared it with."""
+
+    class Carried(Vouched):
+        __slots__ = ()
+
+        def __init__(self, origin: Frame | None) -> None:
+            self.origin = origin
+
+        @property
+        def samples(self) -> Samples:  # type: ignore[override]
+            raise AssertionError
+
+    given, other = frame(1), frame(2)
+    carried = Carried(given)
+    assert guarded(carried, given) is carried
+    with pytest.raises((AssertionError, AttributeError)):
+        guarded(carried, other)

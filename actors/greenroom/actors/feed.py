@@ -27,7 +27,7 @@ def _nothing() -> None:
 class Feed:
     """Frames pushed into one stream. Made by who has the audio, given to `Track.open_stream`.
 
-    `push` and `end` are for one thread at a time, any one; the rest is for any thread.
+    `push`, `missed` and `end` are for one thread at a time, any one; the rest is for any thread.
 
     Args:
         on_closed: called once, on any thread, when nothing that is pushed is wanted any more. May only enqueue.
@@ -62,6 +62,13 @@ class Feed:
         elif self._on_closed:
             self._missed += len(self._waiting) == WAITING_FRAMES
             self._waiting.append(frame)
+
+    def missed(self, frames: int) -> None:
+        """Count frames that were lost on their way here, as ``overflow``."""
+        self._missed += frames
+        head = self._head
+        if head is not None:
+            self._catch_up(head)
 
     def end(self, error: BaseException | None = None) -> None:
         """Nothing more will come; ``error`` if that is a failure. A second time does nothing."""

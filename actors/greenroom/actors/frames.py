@@ -76,6 +76,21 @@ class Frame:
         return f"Frame({frames}x{channels} at {self.rate_hz} Hz, t={self.timestamp_ns} ns)"
 
 
+class Vouched(Frame):
+    """A frame whose maker vouches for it: it may follow for its ``origin`` without being looked at.
+
+    For adapters that carry another kind of frame through lanes, and know without an array of samples that it is of the
+    same rate, shape and dtype as the one that it stands for, has its timestamp, and that nobody can write in ``samples``.
+
+    Attributes:
+        origin: what the processor was given, or None for a frame from a source.
+    """
+
+    __slots__ = ("origin",)
+
+    origin: Frame | None
+
+
 def read_only(samples: Samples) -> Samples:
     """Mark ``samples`` read-only, in place, and return them."""
     samples.flags.writeable = False

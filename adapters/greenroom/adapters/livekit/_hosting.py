@@ -12,7 +12,7 @@ from typing import Any, Final, TypeGuard
 
 from greenroom.actors import Frame, Processor, ProcessorSpec, Session
 from greenroom.adapters.livekit._errors import ProcessorOver
-from greenroom.adapters.livekit._frames import from_rtc, to_rtc
+from greenroom.adapters.livekit._frames import returned, to_rtc
 from greenroom.adapters.livekit._sdk import rtc
 
 AudioProcessor = rtc.FrameProcessor[rtc.AudioFrame]
@@ -45,7 +45,7 @@ class Shell:
             raise TypeError(
                 f"{type(self.inner).__name__} returned {type(result).__name__}; it must return an AudioFrame"
             )
-        return from_rtc(result, frame.timestamp_ns, before=frame.annotations)
+        return returned(result, frame)
 
     def _on_stream_info_updated(
         self, *, room_name: str, participant_identity: str, publication_sid: str

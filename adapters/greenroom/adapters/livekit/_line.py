@@ -14,9 +14,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-from greenroom.actors import Feed, Frame, Lease, ProcessorSpec, Session, SessionError, Stream
-from greenroom.actors.frames import NO_ANNOTATIONS
-from greenroom.adapters.livekit._frames import samples_of
+from greenroom.actors import Feed, Lease, ProcessorSpec, Session, SessionError, Stream
+from greenroom.adapters.livekit._frames import Heard
 from greenroom.adapters.livekit._hosting import hosted
 from greenroom.adapters.livekit._lobby import Lobby
 from greenroom.adapters.livekit._native import Native, Shape, nothing
@@ -81,7 +80,7 @@ class Line:
         self._leases: Sequence[Lease] = ()
         self._feed = Feed(on_closed=self._on_feed_closed)
         self._native: Native | None = None
-        self._at_frames = 0
+        self._at_frames = self._frame_frames = 0
         self._cut = self._park = self._abandoned = False
         self._closing: asyncio.Future[None] | None = None
         self._shutting: set[asyncio.Task[None]] = set()
@@ -105,7 +104,8 @@ class Line:
             self._shape,
             self.loop,
             options=self._options,
-            take=self._take,
+            hear=self._hear,
+            missed=self._missed,
             on_end=self._on_native_end,
             on_room=self.on_room,
         )
@@ -121,11 +121,15 @@ class Line:
             get_logger().warning("livekit.stream_open_failed", error=type(error).__name__)
             self._feed.end(error)
 
-    def _take(self, frame: rtc.AudioFrame) -> None:
-        samples = samples_of(frame)
-        at_ns = self._at_frames * SECOND_NS // frame.sample_rate
-        self._at_frames += len(samples)
-        self._feed.push(Frame(samples, frame.sample_rate, at_ns, frame.userdata or NO_ANNOTATIONS))
+    def _hear(self, frame: Heard) -> None:
+        frame.timestamp_ns = self._at_frames * SECOND_NS // frame.rate_hz
+        self._at_frames += frame.frames
+        self._frame_frames = frame.frames
+        self._feed.push(frame)
+
+    def _missed(self, count: int) -> None:
+        self._at_frames += count * self._frame_frames
+        self._feed.missed(count)
 
     async def _open(self) -> None:
         try:

@@ -1,8 +1,9 @@
 """One of LiveKit's own streams, read until it is closed for certain.
 
-A tap takes each frame where the SDK calls a frame processor, on the stream's loop: so no task is woken but the SDK's
-own. The SDK's queue behind the tap holds one frame and is never read. Nothing is heard through a tap that is deaf,
-whatever the SDK still delivers: that is what keeps the next participant's voice out of the last one's stream.
+The wire brings each frame to a tap, on the stream's loop; no task is woken. The tap also stands where the SDK calls a
+frame processor: there come the frames from before the wire was plugged in, and word of the room that the track is in.
+The SDK's queue behind the tap holds one frame and is never read. Nothing is heard through a tap that is deaf, whatever
+the SDK still delivers: that is what keeps the next participant's voice out of the last one's stream.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from greenroom.adapters.livekit._sdk import forget, free, rtc, set_tap, task_of
+from greenroom.adapters.livekit._frames import Heard, carried
+from greenroom.adapters.livekit._sdk import free, rtc, set_tap, task_of
+from greenroom.adapters.livekit._wire import wire
 from greenroom.supervision import AskTimeout, Future, get_logger
 
 CLOSE_S: Final = 2.0
@@ -37,15 +40,18 @@ class Shape:
     frame_size_ms: int | None
 
 
-def _ignore(_: rtc.AudioFrame) -> None:
+def _ignore(_: Heard) -> None:
     """Hear nothing."""
 
 
 class Tap(rtc.FrameProcessor[rtc.AudioFrame]):
     """Where frames come by, and where the SDK says that the track is in another room, or in none. The rest is ignored."""
 
-    def __init__(self, take: Callable[[rtc.AudioFrame], None], on_room: Callable[[], None]) -> None:
-        self.take = take
+    def __init__(
+        self, hear: Callable[[Heard], None], missed: Callable[[int], None], on_room: Callable[[], None]
+    ) -> None:
+        self.hear = hear
+        self.missed = missed
         self.on_room = on_room
 
     @property
@@ -58,7 +64,7 @@ class Tap(rtc.FrameProcessor[rtc.AudioFrame]):
         """Stay as it is."""
 
     def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
-        self.take(frame)
+        self.hear(carried(frame))
         return frame
 
     def _on_stream_info_updated(self, **_: str) -> None:
@@ -83,7 +89,8 @@ class Native:
         shape: of its frames.
         loop: where the SDK reads it.
         options: a filter that runs inside the SDK.
-        take: called with each frame, until `deafen`.
+        hear: called with each frame, until `deafen`.
+        missed: called with how many frames before the next one have been lost.
         on_end: called once when the SDK says that nothing more comes, unless it was deafened; with True if its task was
             cancelled, as tasks are when their loop comes to its end.
         on_room: called when the track has entered or left a room, on the room's thread; must not raise.
@@ -96,11 +103,12 @@ class Native:
         loop: asyncio.AbstractEventLoop,
         *,
         options: rtc.NoiseCancellationOptions | None,
-        take: Callable[[rtc.AudioFrame], None],
+        hear: Callable[[Heard], None],
+        missed: Callable[[int], None],
         on_end: Callable[[bool], None],
         on_room: Callable[[], None],
     ) -> None:
-        self._tap = tap = Tap(take, on_room)
+        self._tap = tap = Tap(hear, missed, on_room)
         self._on_end: Callable[[bool], None] | None = on_end
         self._stream = rtc.AudioStream(
             track,
@@ -114,6 +122,7 @@ class Native:
         )
         if options is not None:
             set_tap(self._stream, tap)
+        self._source = wire.plug(self._stream, track, loop, tap)
         task_of(self._stream).add_done_callback(self._ended)
         _open.add(self)
         # After the SDK has registered its own: so this comes first at the end, and no stream is open then.
@@ -121,7 +130,8 @@ class Native:
 
     def deafen(self) -> None:
         """Hear nothing from now on. Any thread; idempotent."""
-        self._tap.take = _ignore
+        self._source.deaf = True
+        self._tap.hear = _ignore
         self._tap.on_room = nothing
         self._on_end = None
 
@@ -130,13 +140,13 @@ class Native:
         if task.cancelled():
             _cancelled.append(None)
         self.free()
-        forget(self._stream)
         if on_end is not None:
             on_end(task.cancelled())
 
     def free(self) -> None:
         """Give back what is native, at once. Idempotent."""
         _open.discard(self)
+        wire.unplug(self._source)
         free(self._stream)
 
     async def close(self) -> None:

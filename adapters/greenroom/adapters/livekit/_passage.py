@@ -9,7 +9,7 @@ import weakref
 from typing import Final
 
 from greenroom.actors import Credentials, Feed, Frame, OnFault, ProcessorSpec, Session, Stream, StreamInfo
-from greenroom.adapters.livekit._frames import from_rtc, to_rtc
+from greenroom.adapters.livekit._frames import carried, out_of
 from greenroom.adapters.livekit._lobby import Default, Given, default_of, given
 from greenroom.adapters.livekit._policy import Wanted, spec_in
 from greenroom.adapters.livekit._sdk import rtc
@@ -111,14 +111,14 @@ class Passage:
             return substitute(frame, self._on_fault)
         if self._behind(stream):
             return self.give_up(frame)
-        given = from_rtc(frame, self._clock_ns)
+        given = carried(frame, self._clock_ns)
         self._clock_ns += given.duration_ns or 1
         self._feed.push(given)
         taken = self._take(stream, given.timestamp_ns, began_ns + wait_ns)
         if taken is None:
             return self.give_up(frame)
         self.passed += 1
-        return frame if taken.samples is given.samples else to_rtc(taken)
+        return frame if taken is given else out_of(taken)
 
     def _behind(self, stream: Stream) -> bool:
         """Whether the processor has not returned an earlier frame; what it has is thrown away, nobody waits for it."""

@@ -6,24 +6,32 @@ adapter is imported, not when a room is busy.
 """
 
 import asyncio
-from typing import Final
+import ctypes
+from collections.abc import Callable
+from typing import Any, Final
 
 from greenroom.adapters.livekit._errors import SdkMissing, SdkUnsupported
 
 try:
     from livekit import rtc
-    from livekit.rtc._ffi_client import FfiClient
+    from livekit.rtc._ffi_client import FfiClient, FfiHandle, FfiQueue
 except ImportError as error:
     raise SdkMissing from error
 
 __all__ = [
+    "Board",
     "check_version",
-    "forget",
+    "discard",
     "free",
+    "gone_in",
+    "handle_of",
+    "inlet_of",
     "local_of",
     "loop_of",
+    "place_of",
     "room_of",
     "rtc",
+    "samples_in",
     "set_tap",
     "task_of",
     "token_of",
@@ -33,6 +41,8 @@ __all__ = [
 OLDEST: Final = (1, 1, 12)
 BEFORE: Final = (2,)
 SUPPORTED: Final = ">=1.1.12,<2"
+NOWHERE: Final = (-1, "")
+"""The place of no track."""
 
 
 def check_version(version: str) -> None:
@@ -53,6 +63,8 @@ def check_names() -> None:
     """Refuse an SDK of a known version that lacks a name which is used here."""
     if not hasattr(rtc.Track, "_resolve_room"):
         raise SdkUnsupported(f"{rtc.__version__} without Track._resolve_room", SUPPORTED)
+    if not hasattr(FfiQueue[Any](), "_lock"):
+        raise SdkUnsupported(f"{rtc.__version__} without FfiQueue._lock", SUPPORTED)
 
 
 def token_of(room: rtc.Room) -> str | None:
@@ -95,9 +107,55 @@ def free(stream: rtc.AudioStream) -> None:
     stream._ffi_handle.dispose()
 
 
-def forget(stream: rtc.AudioStream) -> None:
-    """Have no further event sent to a stream whose task is over: one that was cancelled leaves that undone."""
-    FfiClient.instance.queue.unsubscribe(stream._ffi_queue)
+class Board:
+    """Where native threads put events, and every subscriber is offered each of them, one after the other."""
+
+    def __init__(self) -> None:
+        queue: Any = FfiClient.instance.queue
+        self.lock: Any = queue._lock
+        self.subscribe: Callable[[Any, Callable[[Any], bool]], Any] = queue.subscribe
+        self.unsubscribe: Callable[[Any], None] = queue.unsubscribe
+
+
+def inlet_of(stream: rtc.AudioStream) -> "asyncio.Queue[Any]":
+    """Return the queue from which a stream reads its events."""
+    inlet: asyncio.Queue[Any] = stream._ffi_queue
+    return inlet
+
+
+def handle_of(stream: rtc.AudioStream) -> int:
+    """Return by which number a stream's events are known."""
+    return stream._ffi_handle.handle
+
+
+def samples_in(buffer: Any) -> bytes:
+    """Return the samples in a native buffer, and give that back."""
+    info = buffer.info
+    data = ctypes.string_at(info.data_ptr, 2 * info.num_channels * info.samples_per_channel)
+    FfiHandle(buffer.handle.id).dispose()
+    return data
+
+
+def discard(buffer: Any) -> None:
+    """Give a native buffer back unread."""
+    FfiHandle(buffer.handle.id).dispose()
+
+
+def place_of(track: rtc.Track) -> tuple[int, str] | None:
+    """Return by what a room's events know a remote track, or None: its room's number, and its sid."""
+    room = None if isinstance(track, rtc.LocalAudioTrack) else room_of(track)
+    handle = None if room is None else room._ffi_handle
+    return None if handle is None else (handle.handle, track.sid)
+
+
+def gone_in(event: Any) -> tuple[int, str]:
+    """Return the place of the track that has gone, if that is what a room's event says; else `NOWHERE`."""
+    kind = event.WhichOneof("message")
+    if kind == "track_unsubscribed":
+        return (event.room_handle, event.track_unsubscribed.track_sid)
+    if kind == "track_unpublished":
+        return (event.room_handle, event.track_unpublished.publication_sid)
+    return NOWHERE
 
 
 check_version(rtc.__version__)

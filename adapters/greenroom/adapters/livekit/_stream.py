@@ -11,7 +11,7 @@ from greenroom.actors import Lease, Session
 from greenroom.adapters.livekit._attachment import Attachment
 from greenroom.adapters.livekit._errors import NotAnOption, NotAudio, NotInRoom, WrongLoop
 from greenroom.adapters.livekit._facts import is_audio, source_name
-from greenroom.adapters.livekit._frames import to_rtc
+from greenroom.adapters.livekit._frames import out_of
 from greenroom.adapters.livekit._hosting import check_open, is_theirs
 from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby, default_of, given
@@ -161,7 +161,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
             raise line.error
         if stream is None or line.over:
             raise StopAsyncIteration
-        return rtc.AudioFrameEvent(to_rtc(await stream.__anext__()))
+        return rtc.AudioFrameEvent(out_of(await stream.__anext__()))
 
     async def aclose(self) -> None:
         """Close the stream, and return when nothing of it is left. Idempotent; goes on if the caller is cancelled."""
