@@ -140,13 +140,13 @@ class Native:
         if task.cancelled():
             _cancelled.append(None)
         self.free()
+        wire.unplug(self._source)
         if on_end is not None:
             on_end(task.cancelled())
 
     def free(self) -> None:
         """Give back what is native, at once. Idempotent."""
         _open.discard(self)
-        wire.unplug(self._source)
         free(self._stream)
 
     async def close(self) -> None:
