@@ -13,7 +13,7 @@ LIVEKIT_SERVER := github.com/livekit/livekit-server/cmd/server@v1.9.12
 BIN := $(DEV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep mutants bench coverage clean
+.PHONY: help demo test test-livekit livekit-server check lint types layout wheel sweep long-sweep mutants bench coverage clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -70,6 +70,13 @@ sweep: $(DEV)/.done
 	$(BIN)/greenroom simulate random --seeds 400 --faults all --strategy delay --first 50000
 	$(BIN)/greenroom simulate reference --seeds 60 --faults all
 	GREENROOM_SEEDS=$(SEEDS) $(BIN)/python -m pytest -q -m sweep $(ARGS)
+
+## make long-sweep   every scenario and random ones x every fault plan x every strategy (SCHEDULES=200000 FIRST=0); tokens in out/sweep
+FIRST ?= 0
+long-sweep: $(DEV)/.done
+	mkdir -p out/sweep
+	$(BIN)/greenroom simulate all --first $(FIRST) --tokens out/sweep/tokens.txt \
+		--seeds $(if $(filter command line environment,$(origin SCHEDULES)),$(SCHEDULES),200000) $(ARGS)
 
 ## make mutants    plants mistakes in our own code, one at a time, and has the simulator find them (ARGS='--jobs 4')
 mutants: $(DEV)/.done

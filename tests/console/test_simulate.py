@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from greenroom import simulation
 from greenroom.console.cli import BAD_INPUT, LAW_BROKEN, OK, main
 from greenroom.simulation import Stage, law, parse_token
 
@@ -158,3 +159,46 @@ def test_an_interrupt_says_how_far_it_came(
     code, _, err = simulate(capsys, "rooms", "--seeds", "30")
     assert code not in (OK, LAW_BROKEN)
     assert "interrupted after 0 of 30 schedules" in err
+
+
+def test_the_long_sweep_says_what_it_ran_leg_by_leg(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each scenario with each plan and strategy that was asked for, and a sum."""
+    code, out, _ = simulate(
+        capsys, "all", "--seeds", "16", "--faults", "light", "--strategy", "delay", "--jobs", "1"
+    )
+    assert code == OK
+    rows = [line.split() for line in out.splitlines()]
+    assert rows[0] == ["scenario", "faults", "strategy", "schedules", "steps", "found"]
+    assert [row[0] for row in rows[1:15]] == ["random", *simulation.shipped_names("scenarios")]
+    assert all(row[1:3] == ["light", "delay"] and row[5] == "0" for row in rows[1:15])
+    assert sum(int(row[3]) for row in rows[1:15]) == 16
+    assert out.splitlines()[-1].startswith("16 schedules in 14 legs (1 process, ")
+    assert out.rstrip().endswith("all laws held")
+
+
+def test_the_long_sweep_writes_a_token_for_each_failure_and_tells_the_first(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """And goes on; the tokens repeat what was found."""
+    file = tmp_path / "tokens.txt"
+    args = ("--seeds", "16", "--faults", "none", "--strategy", "random", "--jobs", "1")
+    code, out, _ = simulate(capsys, "all", *args, *MINE, "--tokens", str(file))
+    assert code == LAW_BROKEN
+    lines = file.read_text().splitlines()
+    assert "rooms, none, random, seed 0: no room is called b" in file.read_text()
+    assert f"{len(lines)} failed" in out
+    assert "16 schedules in 14 legs" in out
+    again = simulate(capsys, "--replay", lines[0].partition(" # ")[0], *MINE)
+    assert again[0] == LAW_BROKEN
+    code, _, err = simulate(capsys, "all", "--seeds", "3")
+    assert code == BAD_INPUT
+    assert "3 schedules are too few" in err
+
+
+def test_tokens_of_a_sweep_are_written_too(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """One a line, however many failed."""
+    file = tmp_path / "tokens.txt"
+    args = ("rooms", "--seeds", "3", "--keep-going", "--jobs", "1", *MINE)
+    assert simulate(capsys, *args, "--tokens", str(file))[0] == LAW_BROKEN
+    assert [parse_token(line.partition(" # ")[0]).seed for line in file.read_text().splitlines()] == [0, 1, 2]
+    assert simulate(capsys, *args, "--tokens", str(tmp_path / "no" / "x"))[0] == BAD_INPUT

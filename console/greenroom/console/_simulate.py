@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from greenroom import simulation
-from greenroom.simulation import Covered, Repeat, Setting, Sweep, Tally, Trace
+from greenroom.console._campaign import Tokens, run_campaign
+from greenroom.simulation import Campaign, Covered, Repeat, Setting, Sweep, Tally, Trace
 
+ALL: Final = "all"
+RANDOM: Final = "random"
+LIGHT: Final = "light"
+SCHEDULES: Final = 200
+LONG: Final = 200_000
+"""Schedules of the long sweep."""
 GAPS_SHOWN: Final = 4
 PIPED_COLUMNS: Final = 120
 
@@ -25,31 +32,33 @@ class SimulateOptions:
     """What the command line says.
 
     Attributes:
-        scenario: a shipped name, a file, or ``random``.
-        seeds: how many, from ``first``.
+        scenario: a shipped name, a file, ``random``, or ``all`` for the long sweep.
+        seeds: how many, from ``first``; 0 for the usual number.
         jobs: how many processes; 0 takes one for each core.
-        strategy: how orders are chosen.
-        faults: a shipped plan or a file.
+        strategy: how orders are chosen; empty: at random, in the long sweep all ways.
+        faults: a shipped plan or a file; empty: ``light``, in the long sweep all that are shipped.
         laws: which count.
         replay: a token; nothing else is run then.
         trace: a file for the trace of a failure (or of the replay), as JSON.
         html: a file for its chart.
         coverage: print what was visited.
-        keep_going: go on after a failure.
+        keep_going: go on after a failure; the long sweep always does.
+        tokens: a file for what repeats each failure, one a line.
     """
 
-    scenario: str = "random"
-    seeds: int = 200
+    scenario: str = RANDOM
+    seeds: int = 0
     first: int = 0
     jobs: int = 0
-    strategy: str = "random"
-    faults: str = "light"
+    strategy: str = ""
+    faults: str = ""
     laws: tuple[str, ...] = ()
     replay: str = ""
     trace: str = ""
     html: str = ""
     coverage: bool = False
     keep_going: bool = False
+    tokens: str = ""
 
 
 def simulate(options: SimulateOptions) -> bool:
@@ -59,13 +68,21 @@ def simulate(options: SimulateOptions) -> bool:
         SimulationError: a scenario, a plan, a strategy, a law or a token is not one.
         OSError: a file cannot be written; found out before anything runs, as far as can be seen then.
     """
-    for name in filter(None, (options.trace, options.html)):
+    for name in filter(None, (options.trace, options.html, options.tokens)):
         _check_place(Path(name))
     console = Console(stderr=True, **({} if sys.stderr.isatty() else {"width": PIPED_COLUMNS}))  # type: ignore[arg-type]
     if options.replay:
         return _replay(options, console)
+    if options.scenario == ALL:
+        return _simulate_all(options, console)
+    options = replace(
+        options,
+        seeds=options.seeds or SCHEDULES,
+        strategy=options.strategy or RANDOM,
+        faults=options.faults or LIGHT,
+    )
     plan = Sweep(
-        scenario=None if options.scenario == "random" else simulation.load_scenario(options.scenario),
+        scenario=None if options.scenario == RANDOM else simulation.load_scenario(options.scenario),
         faults=simulation.load_faults(options.faults),
         strategy=options.strategy,
         first=options.first,
@@ -87,10 +104,34 @@ def simulate(options: SimulateOptions) -> bool:
     _print_tally(options, plan, tally, jobs)
     if options.coverage:
         _print_coverage(tally, plan)
+    tokens = Tokens(options.tokens)
+    for repeat, failure in tally.failures:
+        tokens.add(repeat, failure)
     if not tally.failures:
         return True
     _tell(options, console, plan.setting(), tally)
     return False
+
+
+def _simulate_all(options: SimulateOptions, console: Console) -> bool:
+    """Run the long sweep, and tell the first failure made short; return whether all laws held."""
+    legs = simulation.legs_of(
+        options.seeds or LONG,
+        first=options.first,
+        faults=(simulation.load_faults(options.faults),) if options.faults else (),
+        strategies=(options.strategy,) if options.strategy else (),
+        laws=options.laws,
+        coverage=options.coverage,
+    )
+    campaign = Campaign(legs)
+    setting = legs[0].setting()
+    jobs = min(options.jobs or simulation.cores(), max(1, campaign.schedules // 20))
+    total = run_campaign(campaign, console, jobs=jobs, tokens=Tokens(options.tokens))
+    if options.coverage:
+        _print_coverage(total, legs[0])
+    if total.failures:
+        _tell(options, console, setting, total)
+    return not total.failures
 
 
 def _check_place(path: Path) -> None:

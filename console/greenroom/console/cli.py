@@ -154,23 +154,30 @@ def _add_simulate(commands: Any) -> None:
         metavar="SCENARIO",
         nargs="?",
         default="random",
-        help="a shipped scenario, a .toml or .json file, or random: another one for each seed; default: %(default)s",
+        help="a shipped scenario, a .toml or .json file, random: another one for each seed, or all: the long sweep over every "
+        "scenario, plan and strategy; default: %(default)s",
     )
     simulate.add_argument(
-        "--seeds", metavar="N", type=_whole, default=200, help="how many schedules; default: %(default)s"
+        "--seeds",
+        metavar="N",
+        type=_whole,
+        help="how many schedules; default: 200, in the long sweep 200,000",
     )
     simulate.add_argument(
         "--first", metavar="N", type=_from_0, default=0, help="the first seed; default: %(default)s"
     )
     simulate.add_argument("--jobs", metavar="J", type=_whole, help="processes; default: one for each core")
     simulate.add_argument(
-        "--strategy", metavar="S", default="random", help="random, pct, delay or dfs; default: %(default)s"
+        "--strategy",
+        metavar="S",
+        type=_text,
+        help="random, pct, delay or dfs; default: random, in the long sweep all",
     )
     simulate.add_argument(
         "--faults",
         metavar="F",
-        default="light",
-        help="a shipped plan or a file; none for none; default: %(default)s",
+        type=_text,
+        help="a shipped plan or a file; none for none; default: light, in the long sweep all",
     )
     simulate.add_argument(
         "--law",
@@ -186,6 +193,9 @@ def _add_simulate(commands: Any) -> None:
         "--trace", metavar="FILE", type=_text, help="write the failing run, step by step, as JSON"
     )
     simulate.add_argument("--html", metavar="FILE", type=_text, help="write a chart of the failing run")
+    simulate.add_argument(
+        "--tokens", metavar="FILE", type=_text, help="write what repeats each failure, one a line"
+    )
     simulate.add_argument("--coverage", action="store_true", help="print which orders and faults were met")
     simulate.add_argument("--keep-going", action="store_true", help="go on after a failure")
 
@@ -289,17 +299,18 @@ def _simulate(arguments: argparse.Namespace) -> int:
     held = simulate(
         SimulateOptions(
             scenario=arguments.scenario,
-            seeds=arguments.seeds,
+            seeds=arguments.seeds or 0,
             first=arguments.first,
             jobs=arguments.jobs or 0,
-            strategy=arguments.strategy,
-            faults=arguments.faults,
+            strategy=arguments.strategy or "",
+            faults=arguments.faults or "",
             laws=tuple(arguments.law),
             replay=arguments.replay or "",
             trace=arguments.trace or "",
             html=arguments.html or "",
             coverage=arguments.coverage,
             keep_going=arguments.keep_going,
+            tokens=arguments.tokens or "",
         )
     )
     return OK if held else LAW_BROKEN

@@ -1,5 +1,6 @@
 """All that `greenroom.simulation` offers: loaded with the first of its names, for pytest imports the package at every start."""
 
+from greenroom.simulation._campaign import Campaign, legs_of, name_of_leg
 from greenroom.simulation._chart import chart_of, write_chart
 from greenroom.simulation._court import NAMES, TITLES
 from greenroom.simulation._coverage import Covered, actor_coverage, fault_coverage
@@ -54,6 +55,7 @@ __all__ = [
     "BadScenario",
     "BadToken",
     "Builder",
+    "Campaign",
     "Covered",
     "Failure",
     "Fault",
@@ -88,8 +90,10 @@ __all__ = [
     "find_laws",
     "fingerprint",
     "law",
+    "legs_of",
     "load_faults",
     "load_scenario",
+    "name_of_leg",
     "parse_token",
     "plan_data",
     "plan_of",

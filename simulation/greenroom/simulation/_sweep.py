@@ -162,7 +162,7 @@ def _tidying() -> Generator[Callable[[], object]]:
             gc.enable()
 
 
-def _begin_worker() -> None:
+def begin_worker() -> None:
     """What has been imported stays: no collection needs to look at it again."""
     gc.collect()
     gc.freeze()
@@ -170,7 +170,7 @@ def _begin_worker() -> None:
 
 def _parts(plan: Sweep, jobs: int) -> Iterator[Tally]:
     spawn = get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, JOBS_MAX), mp_context=spawn, initializer=_begin_worker) as pool:
+    with ProcessPoolExecutor(min(jobs, JOBS_MAX), mp_context=spawn, initializer=begin_worker) as pool:
         waiting: list[Future[Tally]] = [pool.submit(_chunk, plan, list(seeds)) for seeds in _chunks(plan)]
         try:
             for done in as_completed(waiting):
