@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 from pykka.messages import ProxyGetAttr
-from tests.actors.sessionkit import CREDENTIALS, Journal, frame, number_of, numbers, play, sim, until
+from tests.actors.sessionkit import (
+    CREDENTIALS,
+    SECOND,
+    Journal,
+    elapse,
+    frame,
+    number_of,
+    numbers,
+    play,
+    sim,
+    until,
+)
 
 from greenroom.actors import (
     Credentials,
@@ -201,6 +212,33 @@ def test_a_stopped_stream_hands_out_nothing_more(seed: int) -> None:
         feed.push(frame(5))
         found = await numbers(stream)
         await stream.released()
+        return found
+
+    found, _ = play(seed, story)
+    assert found == []
+    assert journal.closed() == [1]
+
+
+@sim
+def test_a_hushed_stream_hands_out_nothing_more_and_is_ended_later(seed: int) -> None:
+    """Who reads hears of the end before any actor does; the processor is closed when the rest is asked for, not before."""
+    journal = Journal()
+
+    async def story(session: Session) -> list[int]:
+        feed = Feed()
+        _, stream = await fed(session, journal, feed)
+        for number in range(5):
+            feed.push(frame(number))
+        await until(session, lambda: stream.snapshot().in_flight > 0)
+        stream.hush()
+        found = await numbers(stream)
+        await elapse(session, SECOND)
+        assert not stream.over
+        assert not journal.closed()
+        await stream.drain()
+        await stream.released()
+        snapshot = stream.snapshot()
+        assert snapshot.frames_in == sum(snapshot.dropped.values()) + snapshot.frames_out
         return found
 
     found, _ = play(seed, story)

@@ -23,6 +23,7 @@ from greenroom.adapters.livekit import (
     hosted,
 )
 from greenroom.adapters.processors import meter
+from greenroom.supervision import ActorRef
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,6 +50,44 @@ def test_one_import_is_enough() -> None:
             ("close",),
         ]
         assert not scribe.after_close
+
+    play(story)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_who_reads_hears_of_the_end_before_any_actor(
+    elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their threads would have the interpreter first. The event may come on the loop's thread, or on another."""
+
+    async def story() -> None:
+        order: list[str] = []
+        send = ActorRef.send
+
+        def noted(self: ActorRef[Any], message: Any) -> bool:
+            order.append(type(message).__name__)
+            return send(self, message)
+
+        async def read() -> None:
+            async for _ in stream:
+                heard.set()
+            order.append("reader")
+
+        heard = asyncio.Event()
+        sfu = Sfu("lobby")
+        stream = AudioStream(sfu.enter("anna", "TR_1", Voice(1000).start()), processors=Scribe)
+        reader = asyncio.create_task(read())
+        await heard.wait()
+        monkeypatch.setattr(ActorRef, "send", noted)
+        if elsewhere:
+            await asyncio.to_thread(sfu.unsubscribe, "anna", "TR_1")
+        else:
+            sfu.unsubscribe("anna", "TR_1")
+        await reader
+        await until(lambda: "CloseStream" in order)
+        assert order.index("reader") < order.index("CloseStream")
+        assert order[0] == "reader"
+        monkeypatch.undo()
 
     play(story)
 

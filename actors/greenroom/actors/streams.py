@@ -92,10 +92,18 @@ class Stream(AsyncIterator[Frame]):
         """End the stream now; what is inside is dropped and counted. Idempotent."""
         await self._close(discard=True)
 
+    def hush(self) -> None:
+        """Let nothing come out any more: who reads hears of the end at once, and no other thread is woken for it.
+
+        The rest of the end is still to be asked for: by `stop`, `drain` or `aclose`. Any thread; idempotent.
+        """
+        self._state.discard = self._state.removed = True
+        self._state.output.close()
+
     def stop(self) -> None:
         """End the stream now, without waiting for it; nothing comes out any more. Any thread; idempotent."""
+        self.hush()
         end_stream(self._state, discard=True)
-        self._state.output.close()
 
     async def keep(self) -> "tuple[Lease, ...]":
         """Hold the very processors that it uses, in order, beyond its end: for a stream that goes on in its place.

@@ -129,10 +129,13 @@ class Attachment:
         self._look_at_room()
         live: set[rtc.Track] = set()
         for track, publication, participant, local in publications_in(room, identity):
-            live.add(track)
             heard = self._heard.get(track)
             if heard is None or not heard.number or heard.where.sid != publication.sid:
-                self._meet(track, where_of(publication, participant, local=local))
+                where = where_of(track, publication, participant, local=local)
+                if where is None:
+                    continue
+                self._meet(track, where)
+            live.add(track)
         with self._lock:
             gone = [
                 (track, heard)

@@ -60,16 +60,20 @@ def people_in(room: rtc.Room, identity: str | None = None) -> Iterator[tuple[rtc
 def publications_in(
     room: rtc.Room, identity: str | None = None
 ) -> Iterator[tuple[rtc.Track, rtc.TrackPublication, rtc.Participant, bool]]:
-    """Yield the audio tracks of a room, or of one participant in it, that are there at present."""
+    """Yield the tracks of a room, or of one participant in it, that are there at present, of whatever kind."""
     for participant, local in people_in(room, identity):
         for publication in list(participant.track_publications.values()):
             track = publication.track
-            if track is not None and is_audio(track) and publication.sid and participant.identity:
+            if track is not None:
                 yield track, publication, participant, local
 
 
-def where_of(publication: rtc.TrackPublication, participant: rtc.Participant, *, local: bool) -> Where:
-    """Return whose a publication is."""
+def where_of(
+    track: rtc.Track, publication: rtc.TrackPublication, participant: rtc.Participant, *, local: bool
+) -> Where | None:
+    """Return whose a track is, and by which publication; None if it is no audio, or not all of that is known."""
+    if not (is_audio(track) and publication.sid and participant.identity):
+        return None
     return Where(
         identity=participant.identity,
         source=source_name(publication.source),
@@ -82,8 +86,8 @@ def find(room: rtc.Room, track: rtc.Track) -> Where | None:
     """Return whose a track is in a room at present, or None."""
     for participant, local in people_in(room):
         publication = participant.track_publications.get(track.sid)
-        if publication is not None and publication.track is track and participant.identity:
-            return where_of(publication, participant, local=local)
+        if publication is not None and publication.track is track:
+            return where_of(track, publication, participant, local=local)
     return None
 
 

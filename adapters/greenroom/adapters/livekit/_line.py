@@ -5,7 +5,8 @@ Nothing of it holds the `AudioStream` itself: so one that is dropped is collecte
     track -> native stream -> tap -> feed -> pipeline -> output -> AudioStream
 
 Laws:
-    1. A line that was cut hands out nothing more, at once, whatever is still on its way (`cut`).
+    1. A line that was cut hands out nothing more, at once, whatever is still on its way; who reads it is told of the end
+       before any actor is (`cut`).
     2. One whose track has ended by itself hands out what is inside first (`end`).
     3. Whatever ended it, natives are closed, leases given back, its seat left; once.
 """
@@ -219,14 +220,16 @@ class Line:
         if native is not None:
             native.deafen()
         if stream is not None:
-            stream.stop()
+            stream.hush()
         if park and self._keeper is not None:
             leases, self._leases = self._leases, ()
             self._keeper.park(leases)
-        else:
-            self._release()
         if not before:
-            self._on_loop(self._wind_up)
+            self._on_loop(self._after_reader)
+
+    def _after_reader(self) -> None:
+        """Wind up behind whoever reads: actors are told only then, as their threads would have the interpreter first."""
+        self.loop.call_soon(self._wind_up)
 
     def drop(self) -> None:
         """Nobody has the stream any more: `cut` it, soon.
