@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from tests.mutants.catalogue import MUTANTS, NOT_EXPRESSIBLE
 from tests.mutants.planting import ROOT, Mutant, check, plant
+from tests.mutants.ruling import RULES, plant_rules
 
 SCHEDULES: Final = 5_000
 MEDIAN_MAX: Final = 200
@@ -46,13 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.one:
         _one(given.one, given.first, given.schedules)
         return 0
-    unknown = [name for name in given.only if name not in MUTANTS]
+    known = RULES if given.rules else MUTANTS
+    unknown = [name for name in given.only if name not in known]
     if unknown:
-        _say(f"no mutant {unknown[0]!r}; known: {', '.join(MUTANTS)}")
+        _say(f"no mutant {unknown[0]!r}; known: {', '.join(known)}")
         return 2
-    chosen = [MUTANTS[name] for name in given.only] or list(MUTANTS.values())[:: given.every]
+    chosen = [known[name] for name in given.only] or list(known.values())[:: given.every]
     for each in chosen:
         check(each)
+    if given.rules:
+        return plant_rules(chosen, given.jobs, _say)
     rows = _all(chosen, given.schedules, given.jobs)
     found = [row.schedules for row in rows if row.schedules]
     problems = [f"{row.mutant.name} was not found" for row in rows if not row.schedules]
@@ -75,6 +79,9 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--schedules", type=int, default=SCHEDULES, help=f"at most ({SCHEDULES})")
     parser.add_argument("--only", nargs="*", default=[], metavar="NAME", help="these mutants")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="every Nth mutant: a sample")
+    parser.add_argument(
+        "--rules", action="store_true", help="mistakes in the pure rules, by the rules' own tests"
+    )
     parser.add_argument("--one", default="", help=argparse.SUPPRESS)
     parser.add_argument("--first", type=int, default=1, help=argparse.SUPPRESS)
     return parser

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 from tests.mutants.__main__ import Row, main
-from tests.mutants.catalogue import MUTANTS, NOT_EXPRESSIBLE
+from tests.mutants.catalogue import GROUPS, MUTANTS, NOT_EXPRESSIBLE
 from tests.mutants.finding import all_laws, look
 from tests.mutants.planting import ROOT, Edit, Misplaced, check, mutant, plant, planted
+from tests.mutants.ruling import RULES, files_for, look_for
 
 QUICK = {
     "release-twice": (8, "2 "),
@@ -25,13 +26,15 @@ QUICK = {
 
 def test_each_can_be_planted() -> None:
     """What it replaces is there once, and what comes of it compiles."""
-    for each in MUTANTS.values():
+    for each in (*MUTANTS.values(), *RULES.values()):
         check(each)
 
 
 def test_there_are_enough_of_them() -> None:
     """At least forty, of different names; each of upstream's 24 is among them, or is said why not."""
     assert len(MUTANTS) >= 40
+    assert len(MUTANTS) == sum(map(len, GROUPS.values()))
+    assert len(RULES) == len({*RULES, *MUTANTS}) - len(MUTANTS) == 64
     told = {each.upstream for each in MUTANTS.values()} | set(NOT_EXPRESSIBLE)
     assert {f"G{number}" for number in range(1, 25)} <= told
 
@@ -52,6 +55,13 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
     assert look("supervision", range(1, most + 1)) is None
 
 
+def test_a_mistake_in_a_rule_is_found() -> None:
+    """In a process of its own, by the tests of its module, which come first."""
+    assert look_for("window-open") == "test_intensity.py::test_every_decision_is_otps"
+    assert files_for(RULES["window-open"])[0] == "tests/supervision/test_intensity.py"
+    assert len(files_for(None)) == len(set(files_for(None))) == 6
+
+
 def test_a_place_that_has_changed_is_told() -> None:
     """A text that is not there, or twice, is refused by name."""
     with pytest.raises(Misplaced, match=r"actors\._books holds 0 times"):
@@ -70,6 +80,8 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     """With those that there are."""
     assert main(["--only", "nobody"]) == 2
     assert "no mutant 'nobody'; known: release-twice" in capsys.readouterr().out
+    assert main(["--rules", "--only", "release-twice"]) == 2
+    assert "no mutant 'release-twice'; known: restarting-is-not-up" in capsys.readouterr().out
 
 
 def test_rows_and_laws_have_the_same_names() -> None:

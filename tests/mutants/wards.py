@@ -13,6 +13,7 @@ from tests.supervision.lawkit import (
     RESTARTED,
     SIGNIFICANT,
     STAYS,
+    STOPPED,
     TOGETHER,
     LawBrokenError,
     hold,
@@ -23,10 +24,12 @@ from greenroom.simulation._dice import Dice
 from greenroom.supervision import (
     ActorSystem,
     AutoShutdown,
+    Backoff,
     ChildInfo,
     ChildSpec,
     ChildStatus,
     Restart,
+    StopChild,
     Strategy,
     Supervisor,
     SupervisorFlags,
@@ -41,7 +44,8 @@ from greenroom.supervision.events import (
 from greenroom.supervision.simulated import SimulatedRuntime
 
 ORDERLY: Final = ("normal", "shutdown")
-HOWS: Final = ("crash", "crash", "end and crash", *ORDERLY, *ORDERLY)
+BACKOFF: Final = Backoff(initial_ns=2 * family.MS, max_ns=5 * family.MS, immediate_first=False)
+HOWS: Final = ("crash", "end and crash", "end and crash", *ORDERLY, *ORDERLY)
 
 
 class Ward(family.World):
@@ -139,6 +143,8 @@ def play_crashes(seed: int, runtime: SimulatedRuntime) -> None:
     for _ in range(1 + dice.below(6)):
         if not (top.is_alive() and _end_one(world, top, dice)):
             break
+    if top.is_alive():
+        _stop_one(world, top, dice)
     raise_first(world.broken)
     world.system.close()
     hold(ANSWERED, when=all(answer.done() for answer in world.children_answers), detail="a child's")
@@ -155,6 +161,7 @@ def _spec(world: Ward, name: str, dice: Dice) -> ChildSpec:
         restart=restart,
         shutdown_ns=5 * family.MS,
         start_ns=6 * family.MS,
+        backoff=BACKOFF if dice.chance(0.3) else None,
         significant=may and dice.chance(0.7),
     )
 
@@ -186,6 +193,27 @@ def _end_one(world: Ward, top: Any, dice: Dice) -> bool:
             ONCE, when=attempts == wanted, detail=f"{attempts} for {victim.spec.id} after {how}, not {wanted}"
         )
     return True
+
+
+def _stop_one(world: Ward, top: Any, dice: Dice) -> None:
+    """Have one child crash, and stop it as soon as its restart is spoken of, or some steps later."""
+    running = [info for info in top.ask(WhichChildren()) if info.status == ChildStatus.RUNNING]
+    if not running:
+        return
+    victim = dice.choice(running)
+    told, world.victim = len(world.attempts), victim.spec.id
+    world.children_answers.append(victim.ref.ask("crash", block=False))
+    while len(world.attempts) == told and world.runtime.step():
+        pass
+    for _ in range(dice.below(4)):
+        world.runtime.step()
+    world.ask(top, StopChild(child=victim.spec.id))
+    world.runtime.run_until_idle()
+    if top.is_alive():
+        check_said(top)
+        running = [info for info in top.ask(WhichChildren()) if info.status == ChildStatus.RUNNING]
+        runs = victim.spec.id in [info.spec.id for info in running]
+        hold(STOPPED, when=not runs, detail=f"{victim.spec.id} runs, and nobody has started it")
 
 
 def _judge_end(world: Ward, top: Any, victim: ChildInfo, running: list[ChildInfo], *, again: bool) -> None:

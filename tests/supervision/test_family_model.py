@@ -252,6 +252,14 @@ THEMES: dict[str, st.SearchStrategy[Program]] = {
         updates(strategy=GROUPS),
         respecs(st.sampled_from(Restart), BACKOFFS),
     ),
+    "starts by hand": theme(
+        {"auto_shutdown": st.just(AutoShutdown.NEVER)},
+        STOPS,
+        STOPS,
+        times(3),
+        crashes(),
+        respecs(st.sampled_from([*Restart, Restart.TEMPORARY]), BACKOFFS),
+    ),
     "significant children": theme(
         {
             "strategy": st.sampled_from([*LISTED, Strategy.ONE_FOR_ONE, Strategy.ONE_FOR_ONE]),

@@ -120,6 +120,12 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         self.perform(self.ours.transfer(lease_id, holder, incarnation), wanted)
 
+    @rule(holder=HOLDERS)
+    def gather(self, holder: str) -> None:
+        """Give all leases to one holder, the newest first."""
+        for lease, _, _ in reversed(self.naive.rows):
+            self.transfer(LeaseId(lease), holder, 1)
+
     @precondition(lambda self: self.naive.closed)
     @rule(holder=HOLDERS)
     def grant_after_the_end(self, holder: str) -> None:

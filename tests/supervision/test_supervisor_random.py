@@ -228,6 +228,10 @@ def perform(world: World, top: Any, kind: str, number: int, mode: AutoShutdown) 
                 world.runtime.step()
         case "time":
             world.runtime.advance(number * MS // 8)
+        case "give up":  # somebody stops what crashes, and may find it in its back-off
+            perform(world, top, "crash", number, mode)
+            perform(world, top, "steps", number // 6, mode)
+            perform(world, top, "stop", number, mode)
         case _:
             for cell in list(top._cell.children or ()):
                 if cell.name == name:
@@ -240,7 +244,7 @@ def perform(world: World, top: Any, kind: str, number: int, mode: AutoShutdown) 
 KINDS = (
     ["start"] * 5
     + ["stop", "stop", "restart", "delete", "which", "count", "update", "fence", "mood", "mood", "time"]
-    + ["normal", "shutdown", "crash", "crash", "crash", "end and crash", "hang"]
+    + ["normal", "shutdown", "crash", "crash", "crash", "end and crash", "hang", "give up", "give up"]
     + ["steps"] * 6
 )
 PROGRAMS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 63)), max_size=60)

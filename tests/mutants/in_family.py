@@ -1,0 +1,276 @@
+"""Mistakes in the pure rules of ``supervision/``: what a supervisor decides for its children, one by one and in groups."""
+
+from typing import Final
+
+from tests.mutants.planting import Mutant, mutant
+
+FAMILIES: Final[tuple[Mutant, ...]] = (
+    mutant(
+        "restarting-is-not-up",
+        "a significant child that waits for its restart counts as over",
+        "supervision._family",
+        "_UP = (STARTING, RUNNING, RESTARTING)",
+        "_UP = (STARTING, RUNNING)",
+    ),
+    mutant(
+        "any-end-shuts-down",
+        "a child that is not significant ends its supervisor",
+        "supervision._family",
+        "if not child.spec.significant or mode is AutoShutdown.NEVER:",
+        "if mode is AutoShutdown.NEVER:",
+    ),
+    mutant(
+        "others-need-not-be-significant",
+        "any sibling that runs holds an auto-shutdown up",
+        "supervision._family",
+        "each.spec.significant and each.status in _UP for each in self",
+        "each.status in _UP for each in self",
+    ),
+    mutant(
+        "limit-off-by-one",
+        "one child more than the limit",
+        "supervision._family",
+        "if len(self._children) >= self.flags.max_children:",
+        "if len(self._children) > self.flags.max_children:",
+    ),
+    mutant(
+        "update-past-the-limit",
+        "an update may make more children known than the limit",
+        "supervision._updates",
+        "if unknown and count > after.max_children:",
+        "if unknown and count > after.max_children + 1:",
+    ),
+    mutant(
+        "strategy-at-once",
+        "an update of the strategy holds in the middle of an attempt",
+        "supervision._family",
+        "        if self._group is None:\n            self._strategy = self.flags.strategy",
+        "        if True:\n            self._strategy = self.flags.strategy",
+    ),
+    mutant(
+        "strategy-never",
+        "an update of the strategy is ignored",
+        "supervision._family",
+        "            self._strategy = self.flags.strategy  #",
+        "            pass  #",
+    ),
+    mutant(
+        "stop-keeps-the-group",
+        "the stop of a group's origin leaves the group waiting",
+        "supervision._family",
+        "            if group is not None and child is group.origin:\n"
+        "                self._group = None\n            return (CancelStart",
+        "            return (CancelStart",
+    ),
+    mutant(
+        "stop-forgets-no-temporary",
+        "a temporary child that is down stays when it is stopped",
+        "supervision._family",
+        "        if child.status is STOPPED:\n            return self._down(child)",
+        "        if child.status is STOPPED:\n            return ()",
+    ),
+    mutant(
+        "restart-forgets",
+        "a temporary child whose RestartChild fails goes",
+        "supervision._family",
+        "if was_known and child.status is STARTING:",
+        "if was_known and child.status is STARTING and not child.is_temporary:",
+    ),
+    mutant(
+        "group-starts-temporary",
+        "a group starts temporary children that are down",
+        "supervision._family",
+        "if each.is_temporary and each.is_down and each is not origin]",
+        "if False]",
+    ),
+    mutant(
+        "waiting-group-starts-temporary",
+        "a group whose wait is over starts children that are temporary now",
+        "supervision._family",
+        "            gone = self._forget_temporary(tuple(group), child)\n",
+        "            gone: Decisions = ()\n",
+    ),
+    mutant(
+        "ignored-stays-fresh",
+        "one that has ignored its start is not kept when its restart fails",
+        "supervision._family",
+        "was_known, child.fresh = not child.fresh, False",
+        "was_known = not child.fresh",
+    ),
+    mutant(
+        "started-stays-fresh",
+        "one that has started is not kept when its restart fails",
+        "supervision._family",
+        "        child = self._children[child_id]\n        child.fresh = False\n",
+        "        child = self._children[child_id]\n",
+    ),
+    mutant(
+        "no-health",
+        "the start of a child is not noted for its back-off",
+        "supervision._family",
+        "            child.backoff.started(now_ns)",
+        "            pass",
+    ),
+    mutant(
+        "subtree-stays",
+        "an update of the subtree's budget is ignored",
+        "supervision._family",
+        "            self.shared.change(spec)",
+        "            pass",
+    ),
+    mutant(
+        "subtree-anew",
+        "an update of the subtree's budget forgets what was spent",
+        "supervision._family",
+        "        elif self.shared is None:\n",
+        "        elif self.shared is None or self.shared.spec != spec:\n",
+    ),
+    mutant(
+        "subtree-kept",
+        "a budget that an update takes away still holds",
+        "supervision._family",
+        "        if spec is None:\n            self.shared = None\n",
+        "        if spec is None:\n            pass\n",
+    ),
+    mutant(
+        "dynamic-keeps",
+        "a dynamic supervisor keeps a child that stays down",
+        "supervision._family",
+        "if child.is_temporary or self.flags.strategy.is_dynamic:",
+        "if child.is_temporary:",
+    ),
+    mutant(
+        "reorder-drops-order",
+        "an update leaves the order of the children as it was",
+        "supervision._family",
+        "self._children = after | {name: child for name, child in before.items() if name not in after}",
+        "self._children = before | after",
+    ),
+    mutant(
+        "respec-forgotten",
+        "an update of a child that is there keeps its old spec",
+        "supervision._family",
+        "            child.respec(spec)\n        self._children",
+        "            pass\n        self._children",
+    ),
+    mutant(
+        "cancel-forgotten",
+        "timers of members of a group are left",
+        "supervision._family",
+        "for member in members if member.is_timed]",
+        "for member in members if False]",
+    ),
+    mutant(
+        "fence-is-wanted",
+        "a fence counts as a wanted end",
+        "supervision._restart",
+        "        case Normal() | Shutdown():\n            return False\n"
+        "        case Crashed() | Fenced() | FailedToStart():",
+        "        case Normal() | Shutdown() | Fenced():\n            return False\n"
+        "        case Crashed() | FailedToStart():",
+    ),
+    mutant(
+        "shutdown-is-abnormal",
+        "a transient child that shuts down is restarted",
+        "supervision._restart",
+        "        case Normal() | Shutdown():\n            return False\n"
+        "        case Crashed() | Fenced() | FailedToStart():",
+        "        case Normal():\n            return False\n"
+        "        case Shutdown() | Crashed() | Fenced() | FailedToStart():",
+    ),
+    mutant(
+        "transient-always",
+        "a transient child is always restarted",
+        "supervision._restart",
+        "            return is_abnormal(cause)",
+        "            return True",
+    ),
+    mutant(
+        "name-again",
+        "a name of an instance is used again",
+        "supervision._template",
+        "        self._count += 1\n",
+        "        self._count = 1 + self._count % 2\n",
+    ),
+    mutant(
+        "own-arguments-lost",
+        "an instance loses its own arguments with an update",
+        "supervision._template",
+        "args=(*spec.args, *own_args))",
+        "args=spec.args)",
+    ),
+)
+
+GROUPS: Final[tuple[Mutant, ...]] = (
+    mutant(
+        "rest-from-the-origin",
+        "rest_for_one forgets who before it is down because of an attempt that is not done",
+        "supervision._group",
+        "if members or each is child or unfinished:",
+        "if members or each is child:",
+    ),
+    mutant(
+        "group-stops-in-order",
+        "a group is stopped in start order",
+        "supervision._group",
+        "self._to_stop = list(self._members.values())",
+        "self._to_stop = list(self._members.values())[::-1]",
+    ),
+    mutant(
+        "group-does-not-wait",
+        "a group does not wait for the back-off",
+        "supervision._group",
+        "if self._delay_ns and self.origin in self:",
+        "if False:",
+    ),
+    mutant(
+        "group-starts-the-stopped-not",
+        "members that were stopped before are not started",
+        "supervision._group",
+        "if member.status is STOPPED or (member.attempt is TIMED and member.is_timed):",
+        "if member.attempt is TIMED and member.is_timed:",
+    ),
+    mutant(
+        "group-wait-restarting",
+        "while a group waits its other members count as restarting",
+        "supervision._group",
+        "            member.status = STOPPED\n        self.origin",
+        "            assert member is not None\n        self.origin",
+    ),
+    mutant(
+        "due-does-not-stop",
+        "whoever was started during a group's wait is not stopped again",
+        "supervision._group",
+        "        self._begin(0)\n        return self.advance()",
+        "        self._begin_starting()\n        return self.advance()",
+    ),
+    mutant(
+        "backoff-anew",
+        "an update of the back-off forgets the failures",
+        "supervision._child",
+        "                self.backoff.change(spec.backoff)",
+        "                self.backoff = BackoffState(spec.backoff)",
+    ),
+    mutant(
+        "backoff-stays",
+        "an update of the back-off is ignored",
+        "supervision._child",
+        "                self.backoff.change(spec.backoff)",
+        "                pass",
+    ),
+    mutant(
+        "backoff-kept",
+        "a back-off that an update takes away still holds",
+        "supervision._child",
+        "            if spec.backoff is None:\n                self.backoff = None",
+        "            if spec.backoff is None:\n                pass",
+    ),
+    mutant(
+        "backoff-not-begun",
+        "a back-off that an update brings is not begun",
+        "supervision._child",
+        "            elif self.backoff is None:\n"
+        "                self.backoff = BackoffState(spec.backoff)\n            else:",
+        "            elif self.backoff is not None:",
+    ),
+)
