@@ -308,6 +308,8 @@ def test_the_session_may_be_given_and_its_names_used(factory: Factory) -> None:
             processor = supervised("denoise", session=session)
             told(processor)
             await asyncio.to_thread(warmed, processor)
+            while not session.snapshot().processors[0].context:  # noqa: ASYNC110 - noted behind the first frames
+                await asyncio.sleep(0.002)
             (seen,) = session.snapshot().processors
             assert (seen.name, seen.placement) == ("denoise#1", Placement.INLINE)
             assert seen.context == "lobby/anna/TR_1"

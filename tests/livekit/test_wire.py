@@ -312,7 +312,7 @@ def test_the_sdks_own_streams_go_on_beside() -> None:
         assert level_of(await anext(theirs)) == 1000
         for stream in streams:
             await stream.aclose()
-        assert subscriptions() == bool(wire._sources)
+        assert (subscriptions(), wire._subscription is not None) == (bool(wire._sources), bool(wire._sources))
         assert level_of(await anext(theirs)) == 1000
         await theirs.aclose()
 
