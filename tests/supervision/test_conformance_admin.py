@@ -322,7 +322,7 @@ def kept_in(tree: Tree) -> int:
     """Return how many children a supervisor, and its place in the tree, know anything of."""
     keeper = tree.ref._cell.actor._keeper
     timers = tree.ref._cell.life.timers or ()
-    return len(keeper._kept) + len(keeper.family) + len(tree.ref._cell.children or ()) + len(timers)
+    return len(keeper._cells) + len(keeper.family) + len(tree.ref._cell.children or ()) + len(timers)
 
 
 def test_do_not_save_start_parameters_for_temporary_children(system: ActorSystem) -> None:

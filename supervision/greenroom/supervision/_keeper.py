@@ -24,7 +24,7 @@ from greenroom.supervision._decisions import (
 )
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
-from greenroom.supervision._kept import Kept
+from greenroom.supervision._incarnation import OwnTimer
 from greenroom.supervision._log import say
 from greenroom.supervision._making import spawned
 from greenroom.supervision._program import program_of_spec
@@ -59,7 +59,14 @@ class Keeper:
         self._actor = actor
         self._runtime = actor.runtime
         self._system = actor._cell.system
-        self._kept: dict[str, Kept] = {}
+        self._cells: dict[str, Any] = {}
+        """Of the children that were started at least once."""
+        self._timers: dict[str, tuple[OwnTimer, int]] = {}
+        """What starts a child, and when, that is in back-off."""
+        self._starters: dict[str, tuple[Future[Any], ...]] = {}
+        """Who waits for a child's start."""
+        self._stoppers: dict[str, tuple[Future[Any], ...]] = {}
+        """Who waits for a child's end."""
         self._rearranged = False
         self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
         actor._cell.together = flags.strategy.is_dynamic
@@ -71,13 +78,13 @@ class Keeper:
 
     def ref_of(self, child: str) -> ActorRef[Any] | None:
         """Return a child's ref, if it was started."""
-        kept = self._kept.get(child)
-        return None if kept is None else kept.ref
+        cell = self._cells.get(child)
+        return None if cell is None else cell.ref
 
     def due_ns(self, child: str) -> int | None:
         """Return when a child's back-off is over, if one was begun."""
-        kept = self._kept.get(child)
-        return None if kept is None or kept.timer is None else kept.due_ns
+        timed = self._timers.get(child)
+        return None if timed is None else timed[1]
 
     def id_of(self, child: str | ActorRef[Any]) -> str:
         """Return the id of a child that is given by id or ref.
@@ -139,8 +146,7 @@ class Keeper:
     def _answer_when_started(self, child: str, decisions: Decisions, opener: Opener) -> Future[Any]:
         reply = opener()
         self._perform(decisions)
-        kept = self._kept[child]
-        kept.starting = (*kept.starting, reply)
+        self._starters[child] = (*self._starters.get(child, ()), reply)
         return reply
 
     def stop_for(self, child: str | ActorRef[Any], opener: Opener) -> Future[Any]:
@@ -154,8 +160,7 @@ class Keeper:
             self._perform(decisions)
             self._let_rest(known.id)
             return _answered(reply)
-        kept = self._kept[known.id]
-        kept.stopping = (*kept.stopping, reply)
+        self._stoppers[known.id] = (*self._stoppers.get(known.id, ()), reply)
         self._perform(decisions)
         return reply
 
@@ -193,9 +198,7 @@ class Keeper:
         cell = self._actor._cell
         if not self._rearranged or not cell.children or cell.together:  # who stop together have no order
             return
-        ours = dict.fromkeys(
-            self._kept[child.id].ref._cell for child in self.family if child.id in self._kept
-        )
+        ours = dict.fromkeys(self._cells[child.id] for child in self.family if child.id in self._cells)
         with cell.lock:
             cell.children = {each: None for each in cell.children if each not in ours} | ours
 
@@ -203,31 +206,41 @@ class Keeper:
 
     def hear(self, signal: ChildSignal) -> bool:
         """Hear how a child fares; False if it is none of the family."""
-        name = signal.child._cell.name
-        kept = self._kept.get(name)
-        if kept is None or kept.ref is not signal.child:
+        cell = signal.child._cell
+        name = cell.name
+        if self._cells.get(name) is not cell:
             return False
         booted = name == self._booting
         if isinstance(signal, ChildStarted):  # `match` takes longer
             decisions = self.family.started(name, self._runtime.now_ns())
             if decisions:
                 self._perform(decisions)
-            if kept.starting:
-                kept.has_started(StartedChild(ref=signal.child, extra=signal.extra))
+            if self._starters:
+                self._has_started(name, StartedChild(ref=signal.child, extra=signal.extra))
         elif isinstance(signal, ChildEnded):
-            self._on_ended(kept, signal)
+            self._on_ended(signal)
         elif isinstance(signal, ChildIgnored):
             self._perform(self.family.ignored(name))
-            kept.has_started(StartedChild(ref=None))
-            kept.is_over()
+            self._has_started(name, StartedChild(ref=None))
+            self._is_over(name)
             self._let_rest(name)
         else:
-            self._on_failed(kept, signal, booted=booted)
+            self._on_failed(signal, booted=booted)
         if booted:
             self._booting = ""
         if not (self._up or self._booting) and self._actor.starting and self.family.is_settled:
             self._boot_next()
         return True
+
+    def _has_started(self, name: str, what: StartedChild) -> None:
+        """Answer those who asked for a start."""
+        for reply in self._starters.pop(name, ()):
+            reply.try_set(what)
+
+    def _is_over(self, name: str) -> None:
+        """Answer those who asked for a stop."""
+        for reply in self._stoppers.pop(name, ()):
+            reply.try_set(None)
 
     def _let_rest(self, name: str) -> None:
         """Tell a child that stays stopped so: whoever has asked it to stop is answered."""
@@ -237,22 +250,21 @@ class Keeper:
         if known is not None and known.status is STOPPED and ref:
             ref._cell.rest()
 
-    def _on_failed(self, kept: Kept, signal: ChildFailed, *, booted: bool) -> None:
+    def _on_failed(self, signal: ChildFailed, *, booted: bool) -> None:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not STOPPING:
             self._report(ReportContext.START_ERROR, signal, cause)
         runtime = self._runtime
         self._perform(self.family.failed(name, runtime.now_ns(), runtime.random.random()), cause)
         failed = StartFailed(name, signal.error)
-        starters, kept.starting = kept.starting, ()
-        for reply in starters:
+        for reply in self._starters.pop(name, ()):
             reply.try_fail(failed)
-        kept.is_over()
+        self._is_over(name)
         self._let_rest(name)
         if booted:
             raise failed
 
-    def _on_ended(self, kept: Kept, signal: ChildEnded) -> None:
+    def _on_ended(self, signal: ChildEnded) -> None:
         name, cause = signal.child._cell.name, signal.cause
         if is_abnormal(cause):
             stopping = self.family.get(name).status is STOPPING
@@ -260,8 +272,8 @@ class Keeper:
             self._report(context, signal, cause)
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
-        if kept.stopping:
-            kept.is_over()
+        if self._stoppers:
+            self._is_over(name)
         self._let_rest(name)
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
@@ -285,7 +297,7 @@ class Keeper:
                 self._start(decision.child)
                 continue
             if isinstance(decision, Stop):
-                self._actor.stop_later(self._kept[decision.child].ref)
+                self._actor.stop_later(self._cells[decision.child].ref)
                 continue
             match decision:
                 case StartAfter(child=child, delay_ns=delay_ns):
@@ -306,12 +318,12 @@ class Keeper:
 
     def _start(self, child: str) -> None:
         known = self.family.get(child)
-        kept = self._kept.get(child)
-        if kept is not None:
-            if self._system.observers and known.status is RESTARTING and kept.timer is None:
+        cell = self._cells.get(child)
+        if cell is not None:
+            timed = self._timers.pop(child, None)
+            if self._system.observers and known.status is RESTARTING and timed is None:
                 self._say_restarting(child, 0)
-            kept.timer = None
-            self._actor.respawn(kept.ref)
+            self._actor.respawn(cell.ref)
             return
         spec = known.spec
         actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
@@ -329,29 +341,28 @@ class Keeper:
             liveness=spec.liveness,
             record_messages=spec.record_messages,
         )
-        self._kept[child] = Kept(ref)
+        self._cells[child] = ref._cell
         if self._rearranged and next(reversed(self.family)) is not known:
             self._rearrange()
 
     def _start_after(self, child: str, delay_ns: int) -> None:
-        kept = self._kept[child]
-        kept.due_ns = self._actor.runtime.now_ns() + delay_ns
-        kept.timer = self._actor.after(delay_ns, self._due, child)
-        kept.ref._cell.note(FlightKind.RESTARTING, f"after {delay_ns / 1e6:g} ms")
+        due_ns = self._actor.runtime.now_ns() + delay_ns
+        self._timers[child] = (self._actor.after(delay_ns, self._due, child), due_ns)
+        self._cells[child].note(FlightKind.RESTARTING, f"after {delay_ns / 1e6:g} ms")
 
     def _due(self, child: str) -> None:
         self._perform(self.family.due(child))
 
     def _cancel_start(self, child: str) -> None:
-        kept = self._kept[child]
-        timer, kept.timer = kept.timer, None
-        if timer is not None:
-            timer.cancel()
+        timed = self._timers.pop(child, None)
+        if timed is not None:
+            timed[0].cancel()
 
     def _forget(self, child: str) -> None:
-        kept = self._kept.pop(child, None)
-        if kept is not None:  # else it was known by an update, and never started
-            self._actor.forget(kept.ref)
+        cell = self._cells.pop(child, None)
+        if cell is not None:  # else it was known by an update, and never started
+            self._timers.pop(child, None)
+            self._actor.forget(cell.ref)
 
     def _give_up(self, child: str, because: Cause | None) -> None:
         path, flags = self._actor.path, self.family.flags

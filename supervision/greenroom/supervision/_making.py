@@ -83,8 +83,8 @@ def make_cell(
         register=register,
     )
     here = make is Cell and cell.dispatcher in POOLED and not system.runtime.simulated
-    ref: ActorRef[pykka.Actor] = CallerRef(cell) if here else ActorRef(cell)
-    cell.ref = ref
+    ref_type: type[ActorRef[pykka.Actor]] = CallerRef if here else ActorRef
+    cell.ref_type = ref_type
     return cell
 
 

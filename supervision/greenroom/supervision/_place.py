@@ -42,6 +42,8 @@ STATE_NAMES: Final = ("new", "starting", "running", "stopping", "ended", "down")
 _RESTARTING: Final = FlightKind.RESTARTING
 POOLED: Final = (Dispatcher.POOL, Dispatcher.CALLER)
 """What shares threads with handlers that do not block."""
+_NO_KEYWORDS: Final[dict[str, Any]] = {}
+"""Of all that have none."""
 NOBODY: Final = Incarnation(0)
 """Before the first."""
 
@@ -62,7 +64,7 @@ class Place(Mailbox):
         "names",
         "parent",
         "record",
-        "ref",
+        "ref_type",
         "register",
         "resting",
         "retry",
@@ -93,7 +95,7 @@ class Place(Mailbox):
         self.name = name
         self.actor_class = actor_class
         self.args = args
-        self.kwargs = kwargs
+        self.kwargs = kwargs or _NO_KEYWORDS
         self.dispatcher = dispatcher
         self.shutdown_ns = shutdown_ns
         self.start_ns = start_ns
@@ -104,7 +106,7 @@ class Place(Mailbox):
         self.state = DOWN
         self.incarnation = 0
         self.life = NOBODY
-        self.ref: Any = None
+        self.ref_type: Callable[[Place], Any]
         self.children: dict[Any, None] | None = None
         self.watches: dict[int, Watch] | None = None
         self.together = False
@@ -112,6 +114,11 @@ class Place(Mailbox):
         """Whether its parent has said that it stays down until somebody asks for its start."""
         self.dead_letters = 0
         self.record: Record | None = None
+
+    @property
+    def ref(self) -> Any:
+        """A new reference to it. It keeps none: an object less of each actor, and no circle that a collector must find."""
+        return self.ref_type(self)
 
     @property
     def path(self) -> str:
