@@ -41,6 +41,8 @@ from greenroom.supervision.spec import ChildSpec, SupervisorFlags, check_childre
 
 Opener: TypeAlias = Callable[[], Future[Any]]
 """Gives the future that is to be answered; called once it is sure that the request is not refused."""
+_Waiting: TypeAlias = dict[str, tuple[Future[Any], ...]]
+"""Who waits for the start, or the end, of which child."""
 
 
 class Keeper:
@@ -63,10 +65,8 @@ class Keeper:
         """Of the children that were started at least once."""
         self._timers: dict[str, tuple[OwnTimer, int]] = {}
         """What starts a child, and when, that is in back-off."""
-        self._starters: dict[str, tuple[Future[Any], ...]] = {}
-        """Who waits for a child's start."""
-        self._stoppers: dict[str, tuple[Future[Any], ...]] = {}
-        """Who waits for a child's end."""
+        self._starters: _Waiting = {}
+        self._stoppers: _Waiting = {}
         self._rearranged = False
         self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
         actor._cell.together = flags.strategy.is_dynamic
@@ -207,22 +207,21 @@ class Keeper:
     def hear(self, signal: ChildSignal) -> bool:
         """Hear how a child fares; False if it is none of the family."""
         cell = signal.child._cell
-        name = cell.name
+        name, booted = cell.name, cell.name == self._booting
         if self._cells.get(name) is not cell:
             return False
-        booted = name == self._booting
         if isinstance(signal, ChildStarted):  # `match` takes longer
             decisions = self.family.started(name, self._runtime.now_ns())
             if decisions:
                 self._perform(decisions)
             if self._starters:
-                self._has_started(name, StartedChild(ref=signal.child, extra=signal.extra))
+                _answer(self._starters, name, StartedChild(ref=signal.child, extra=signal.extra))
         elif isinstance(signal, ChildEnded):
             self._on_ended(signal)
         elif isinstance(signal, ChildIgnored):
             self._perform(self.family.ignored(name))
-            self._has_started(name, StartedChild(ref=None))
-            self._is_over(name)
+            _answer(self._starters, name, StartedChild(ref=None))
+            _answer(self._stoppers, name, None)
             self._let_rest(name)
         else:
             self._on_failed(signal, booted=booted)
@@ -231,16 +230,6 @@ class Keeper:
         if not (self._up or self._booting) and self._actor.starting and self.family.is_settled:
             self._boot_next()
         return True
-
-    def _has_started(self, name: str, what: StartedChild) -> None:
-        """Answer those who asked for a start."""
-        for reply in self._starters.pop(name, ()):
-            reply.try_set(what)
-
-    def _is_over(self, name: str) -> None:
-        """Answer those who asked for a stop."""
-        for reply in self._stoppers.pop(name, ()):
-            reply.try_set(None)
 
     def _let_rest(self, name: str) -> None:
         """Tell a child that stays stopped so: whoever has asked it to stop is answered."""
@@ -259,7 +248,7 @@ class Keeper:
         failed = StartFailed(name, signal.error)
         for reply in self._starters.pop(name, ()):
             reply.try_fail(failed)
-        self._is_over(name)
+        _answer(self._stoppers, name, None)
         self._let_rest(name)
         if booted:
             raise failed
@@ -273,7 +262,7 @@ class Keeper:
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
         if self._stoppers:
-            self._is_over(name)
+            _answer(self._stoppers, name, None)
         self._let_rest(name)
 
     def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
@@ -391,6 +380,11 @@ class Keeper:
 
     def _emit(self, event: ChildRestarting | IntensityExceeded | SupervisorReport) -> None:
         self._system.emit(event)
+
+
+def _answer(waiting: _Waiting, child: str, what: Any) -> None:
+    for reply in waiting.pop(child, ()):
+        reply.try_set(what)
 
 
 def _answered(reply: Future[Any]) -> Future[Any]:
