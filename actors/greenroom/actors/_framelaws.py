@@ -11,15 +11,13 @@ from greenroom.actors._books import ProcessorBook
 from greenroom.actors._desired import StreamState, TrackState
 from greenroom.actors._env import Env
 from greenroom.actors._lanes import QueuedLane
+from greenroom.actors._restlaws import FRAMES, LEASES, Finding, streams_of
 from greenroom.actors._watch import WATCH_NS
 from greenroom.actors.processors import Reason
 from greenroom.actors.snapshots import EventKind, ProcessorState, SessionEvent
 from greenroom.supervision import ActorRef
 
 CLOSED: Final = 1
-LEASES: Final = 2
-FRAMES: Final = 4
-Finding = tuple[int, str]
 LOOKS: Final = 2
 """A frame is marked at the first look after it has come, and found late at the first look after its deadline."""
 
@@ -46,11 +44,11 @@ def at_instant(env: Env, now_ns: int, *, watched_ns: int) -> Iterator[Finding]:
 def at_event(env: Env, event: SessionEvent) -> Iterator[Finding]:
     """Yield the laws that do not hold when something was just told, and how."""
     if event.kind is EventKind.STREAM_ENDED:
-        for track, stream in _streams(env):
+        for track, stream in streams_of(env):
             if path_of(track, stream) == event.subject:
                 yield from _nothing_thrown_away(env, stream, event.subject)
     elif event.kind is EventKind.TRACK_MOVED:
-        for track, stream in _streams(env):
+        for track, stream in streams_of(env):
             if track.path == event.subject:
                 yield from _goes_on_as_it_was(track, stream)
 
@@ -70,13 +68,6 @@ def at_frame(book: ProcessorBook) -> Iterator[Finding]:
 def path_of(track: TrackState, stream: StreamState) -> str:
     """Return what events call a stream."""
     return f"{track.path}/stream:{stream.name}"
-
-
-def _streams(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
-    for room in env.rooms.values():
-        for track in room.tracks.values():
-            for stream in track.streams.values():
-                yield track, stream
 
 
 def _lanes_are_bounded(track: TrackState, stream: StreamState) -> Iterator[Finding]:

@@ -57,7 +57,7 @@ def at_rest(
         yield from _in_one_room(env)
         yield from _tracks_know_their_rooms(env)
         yield from _own_is_own(env)
-        for track, stream in _streams(env):
+        for track, stream in streams_of(env):
             yield from _stream_holds(track, stream)
             yield from _frames_are_somewhere(track, stream, busy)
 
@@ -67,7 +67,7 @@ def expected_context(env: Env, name: str, leases: Collection[Lease]) -> Context 
     if _coming(leases):
         return None
     wanted: dict[tuple[Any, int], Context] = {}
-    for track, stream in _streams(env):
+    for track, stream in streams_of(env):
         for granted in () if stream.pipeline is None else stream.pipeline.granted:
             if granted.name == name and stream.moving:
                 return None  # it is on its way between two rooms, one of which has the lease meanwhile
@@ -95,7 +95,8 @@ def _rooms(env: Env) -> Iterator[RoomActor | None]:
     return (None if room.actor is None else _running(room.actor) for room in env.rooms.copy().values())
 
 
-def _streams(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
+def streams_of(env: Env) -> Iterator[tuple[TrackState, StreamState]]:
+    """Yield all streams, with their tracks."""
     for room in env.rooms.copy().values():
         for track in room.tracks.copy().values():
             for stream in track.streams.copy().values():
@@ -175,7 +176,7 @@ def _reads_what_is_there(env: Env) -> Iterator[Finding]:
 def _own_is_own(env: Env) -> Iterator[Finding]:
     """One that is not shared has at most one stream, beside those that were given a lease on that very one."""
     users: dict[str, str] = {}
-    for track, stream in _streams(env):
+    for track, stream in streams_of(env):
         granted = [] if stream.pipeline is None else stream.pipeline.granted
         for step, each in zip(stream.steps, granted, strict=False):
             if step.processor is not None or each.spec.shared or each.spec.instance is not None:
@@ -207,7 +208,7 @@ def _has_holder(
     elif isinstance(actor, HoldsActor):
         known = list(env.holds)
     elif isinstance(actor, RoomActor):
-        if any(stream.moving for _, stream in _streams(env)):
+        if any(stream.moving for _, stream in streams_of(env)):
             return  # it has leases that a stream is about to take over, or that will turn out to be nobody's
         known = [granted for kept in actor._held.values() for granted in kept]
         known += _lent_to(env, holder)
