@@ -179,6 +179,31 @@ def test_the_token_of_another_room_is_noticed() -> None:
     assert not stages[0].onlooker.is_foreign("of-nobody", "a")
 
 
+def test_a_refresh_that_changes_nothing_is_noticed() -> None:
+    """When it is answered; what was asked for meanwhile may be there in its place, and the same once more."""
+
+    async def story(stage: Stage) -> None:
+        first, second = stage.credentials("t1"), stage.credentials("t2")
+        room = await _refreshed(stage, first)
+        with stage.onlooker.using("a", second), stage.onlooker.using("a", first):
+            pass
+        assert stage.court.broken is None
+        with stage.onlooker.using("a", second):
+            await room.refresh(second)
+        assert stage.court.broken is None
+        with stage.onlooker.using("a", first):
+            pass
+
+    async def _refreshed(stage: Stage, given: Any) -> Any:
+        with stage.onlooker.using("a", given):
+            return await stage.session.open_room("a", credentials=given)
+
+    outcome = run(story)
+    assert law_of(outcome) == 3
+    assert outcome.failure is not None
+    assert "credentials from before" in outcome.failure.detail
+
+
 def test_a_room_that_keeps_processors_too_long_is_noticed() -> None:
     """What it says of its grace is what it is held to."""
 

@@ -75,6 +75,7 @@ ALL_KEPT = (
     310009,  # the story's own wait left a timer when it was cancelled
     307030,  # law: a room that comes back has yet to start some of its tracks
     304086,  # a track that failed over a refresh came back with the credentials from before
+    4137,  # law: a track that is coming back when it is moved takes no pipeline along
     303199,  # a lease that was lent for a move stayed with the other room, because its own ended before the move was undone
 )
 """Seeds that have found something with the plan ``all``."""

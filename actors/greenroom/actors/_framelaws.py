@@ -117,11 +117,13 @@ def _nothing_thrown_away(env: Env, stream: StreamState, path: str) -> Iterator[F
 
 
 def _goes_on_as_it_was(track: TrackState, stream: StreamState) -> Iterator[Finding]:
-    """A stream that was stopped for a move, and has never failed, has its pipeline still: no frame is lost on the way."""
-    actor = stream.actor
-    if actor is None or not stream.moving or stream.removed or not stream.pipeline_names:
+    """A stream that was stopped for a move, and whose track never failed, has its pipeline still: no frame is lost on the way."""
+    actor, above = stream.actor, track.actor
+    if actor is None or above is None or not stream.moving or stream.removed or not stream.pipeline_names:
         return
-    if stream.pipeline is None and not _has_failed(actor):
+    if actor._cell.parent is not above._cell or _has_failed(above) or _has_failed(actor):
+        return  # it ended by something else, and perhaps is to begin again
+    if stream.pipeline is None:
         yield FRAMES, f"{path_of(track, stream)} was moved, and its pipeline is gone"
 
 

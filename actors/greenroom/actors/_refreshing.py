@@ -32,6 +32,11 @@ class Refreshing:
         self._left: deque[TrackState] = deque(state.tracks.values())
         self._step()
 
+    @property
+    def under_way(self) -> bool:
+        """Whether some tracks are still to be told."""
+        return bool(self._left)
+
     def give_up(self) -> list[Future[Any]]:
         """Tell nobody further; return whom to answer."""
         self._left.clear()

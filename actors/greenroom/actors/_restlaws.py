@@ -143,6 +143,9 @@ def _holds_hold(env: Env, transferred: Collection[tuple[str, int]]) -> Iterator[
 def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
     """What is said of a track that has a source is what it is known by, and its room's credentials."""
     for room in env.rooms.copy().values():
+        actor = None if room.actor is None else _running(room.actor)
+        if actor is not None and actor._refreshing is not None and actor._refreshing.under_way:
+            continue  # some of its tracks are told in a moment
         for track in room.tracks.copy().values():
             info = track.info
             if track.source is None or info is None or track.removed or track.moving:

@@ -65,7 +65,8 @@ class Acts:
 
     async def _open_room(self, step: words.OpenRoom) -> None:
         credentials = self.stage.credentials(step.token)
-        self._rooms[step.room] = await self.stage.session.open_room(step.room, credentials=credentials)
+        with self.stage.onlooker.using(step.room, credentials):
+            self._rooms[step.room] = await self.stage.session.open_room(step.room, credentials=credentials)
 
     async def _close_room(self, step: words.CloseRoom) -> None:
         if room := self._rooms.get(step.room):
@@ -78,7 +79,8 @@ class Acts:
     async def _refresh(self, step: words.Refresh) -> None:
         credentials = self.stage.credentials(step.token)
         if (room := self._rooms.get(step.room)) and isinstance(credentials, Credentials):
-            await room.refresh(credentials)
+            with self.stage.onlooker.using(step.room, credentials):
+                await room.refresh(credentials)
 
     async def _reconnect(self, step: words.Reconnect) -> None:
         if room := self._rooms.get(step.room):

@@ -1,9 +1,10 @@
 """The onlooker: looks at a simulated session when its laws can be judged, and tells the court what it finds."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from greenroom.actors import EventKind, ProcessorState, SessionEvent
+from greenroom.actors import Credentials, EventKind, ProcessorState, SessionEvent
 from greenroom.actors.laws import at_event, at_frame, at_instant, at_rest, expected_context
 from greenroom.simulation._witness import Witness
 
@@ -30,6 +31,8 @@ class Onlooker:
         self._stage = stage
         self._graces: dict[str, int] = {}
         self._tokens: dict[str, set[str]] = {}
+        self._used: dict[str, dict[Credentials | None, int]] = {}
+        self._asked = 0
         self.seen_ns = 0
         self._even_ns = 0
 
@@ -86,6 +89,22 @@ class Onlooker:
             book = witness.book = next((book for book in books if id(witness) in book._instances), None)
         for number, detail in () if book is None else at_frame(book):
             self._stage.court.find(number, detail)
+
+    @contextmanager
+    def using(self, room: str, credentials: Credentials | None) -> Generator[None]:
+        """Have a room use other credentials; when that is answered, it does, or newer ones: none that it had before."""
+        self._asked += 1
+        used = self._used.setdefault(room, {})
+        number = self._asked
+        used.pop(credentials, None)  # asked for again, it is old no more
+        before = used.copy()
+        yield
+        used[credentials] = number
+        state = self._stage.session.record().rooms.get(room)
+        if state is None or state.closing or state.credentials == credentials:
+            return
+        if state.credentials in before and used.get(state.credentials) == before[state.credentials]:
+            self._stage.court.find(CONTEXT, f"room {room} was refreshed, and has the credentials from before")
 
     def is_foreign(self, token: str, room: str) -> bool:
         """Whether a token is another room's, and never was this one's."""
