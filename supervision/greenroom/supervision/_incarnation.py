@@ -103,10 +103,6 @@ class Incarnation:
         stop = getattr(self.actor.on_stop, "__func__", None)
         return stop is _NOTHING and not (self.deferred or self.stops or self.stop_timer)
 
-    def is_alone(self) -> bool:
-        """Whether it has no timers and monitors, and shares its fate with nobody; under the cell's lock."""
-        return not (self.monitors or self.timers or self.links)
-
     def keep_open(self, reply: Future[Any]) -> None:
         """Remember an ask that will be answered later, so that its asker hears of our end at the latest."""
         if self.deferred is None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from logging import ERROR
 from typing import Any, TypeAlias, assert_never
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
 from greenroom.supervision._admin import StartedChild, checked_id
+from greenroom.supervision._at_rest import stop_now
 from greenroom.supervision._decisions import (
     RESTARTING,
     STOPPED,
@@ -25,16 +25,16 @@ from greenroom.supervision._decisions import (
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
-from greenroom.supervision._log import say
 from greenroom.supervision._making import spawned
 from greenroom.supervision._program import program_of_spec
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._respec import budget_ns, check_update, respec, startable
-from greenroom.supervision._restart import Cause, Crashed, FailedToStart, Shutdown, is_abnormal
+from greenroom.supervision._restart import SHUTDOWN, Cause, Crashed, FailedToStart, Shutdown, is_abnormal
 from greenroom.supervision._subtree import spend_for, tell_exceeded
+from greenroom.supervision._telling import tell_gave_up, tell_report, tell_restarting
 from greenroom.supervision._template import spec_to_start
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
-from greenroom.supervision.events import ChildRestarting, IntensityExceeded, ReportContext, SupervisorReport
+from greenroom.supervision.events import ReportContext
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import ChildSpec, SupervisorFlags, check_children
@@ -51,7 +51,9 @@ class Keeper:
     It is no part of the actor's class, so that subclasses are free in how they name things.
     """
 
-    def __init__(self, actor: Actor, flags: SupervisorFlags | None, children: Iterable[ChildSpec]) -> None:
+    def __init__(
+        self, actor: Actor, flags: SupervisorFlags | None, children: Iterable[ChildSpec], *, unheard: bool
+    ) -> None:
         flags = SupervisorFlags() if flags is None else _checks.instance("flags", flags, SupervisorFlags)
         self._boot = list(startable(check_children(flags, children)))
         self._boot.reverse()
@@ -68,6 +70,8 @@ class Keeper:
         self._starters: _Waiting = {}
         self._stoppers: _Waiting = {}
         self._rearranged = False
+        self._at_once = actor._cell.system.runtime.throughput - 1 if unheard else 0
+        """So many children may be stopped, and heard of, in one step: what `Supervisor.on_child` is not told of."""
         self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
         actor._cell.together = flags.strategy.is_dynamic
 
@@ -242,7 +246,7 @@ class Keeper:
     def _on_failed(self, signal: ChildFailed, *, booted: bool) -> None:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not STOPPING:
-            self._report(ReportContext.START_ERROR, signal, cause)
+            tell_report(self._actor._cell, ReportContext.START_ERROR, signal, cause)
         runtime = self._runtime
         self._perform(self.family.failed(name, runtime.now_ns(), runtime.random.random()), cause)
         failed = StartFailed(name, signal.error)
@@ -258,25 +262,12 @@ class Keeper:
         if is_abnormal(cause):
             stopping = self.family.get(name).status is STOPPING
             context = ReportContext.SHUTDOWN_ERROR if stopping else ReportContext.CHILD_TERMINATED
-            self._report(context, signal, cause)
+            tell_report(self._actor._cell, context, signal, cause)
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
         if self._stoppers:
             _answer(self._stoppers, name, None)
         self._let_rest(name)
-
-    def _report(self, context: ReportContext, signal: ChildFailed | ChildEnded, reason: Cause) -> None:
-        if not self._system.observers:
-            return
-        self._emit(
-            SupervisorReport(
-                path=self._actor.path,
-                context=context,
-                child=signal.child.name,
-                incarnation=signal.incarnation,
-                reason=reason,
-            )
-        )
 
     # -- carrying out -------------------------------------------------------------------------------------------
 
@@ -286,11 +277,11 @@ class Keeper:
                 self._start(decision.child)
                 continue
             if isinstance(decision, Stop):
-                self._actor.stop_later(self._cells[decision.child].ref)
+                self._stop(decision.child)
                 continue
             match decision:
                 case StartAfter(child=child, delay_ns=delay_ns):
-                    self._say_restarting(child, delay_ns)
+                    tell_restarting(self._actor._cell, self.family, child, delay_ns)
                     self._start_after(child, delay_ns)
                 case CancelStart(child=child):
                     self._cancel_start(child)
@@ -309,10 +300,13 @@ class Keeper:
         known = self.family.get(child)
         cell = self._cells.get(child)
         if cell is not None:
-            timed = self._timers.pop(child, None)
+            timed = self._timers.pop(child, None) if self._timers else None
             if self._system.observers and known.status is RESTARTING and timed is None:
-                self._say_restarting(child, 0)
-            self._actor.respawn(cell.ref)
+                tell_restarting(self._actor._cell, self.family, child, 0)
+            own = self._actor._cell
+            if own.zombies:
+                own.refuse_zombies()
+            cell.start()
             return
         spec = known.spec
         actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
@@ -334,6 +328,28 @@ class Keeper:
         if self._rearranged and next(reversed(self.family)) is not known:
             self._rearrange()
 
+    def _stop(self, child: str) -> None:
+        """Stop a child, and those of its group whose turn comes as it is down at once: so many in one step."""
+        cell, left = self._actor._cell, self._at_once
+        while True:
+            if cell.zombies:
+                cell.refuse_zombies()
+            target = self._cells[child]
+            if not left or child in self._stoppers or not self._up or self.family.is_settled:
+                target.request_stop(SHUTDOWN)
+                return
+            if not stop_now(target, SHUTDOWN):
+                return
+            left -= 1
+            now_ns = self._runtime.now_ns()
+            decisions = self.family.ended(child, SHUTDOWN, now_ns, self._runtime.random.random())
+            if not decisions or not isinstance(decisions[-1], Stop):
+                self._perform(decisions)
+                self._let_rest(child)
+                return
+            self._perform(decisions[:-1])
+            child = decisions[-1].child
+
     def _start_after(self, child: str, delay_ns: int) -> None:
         due_ns = self._actor.runtime.now_ns() + delay_ns
         self._timers[child] = (self._actor.after(delay_ns, self._due, child), due_ns)
@@ -354,32 +370,10 @@ class Keeper:
             self._actor.forget(cell.ref)
 
     def _give_up(self, child: str, because: Cause | None) -> None:
-        path, flags = self._actor.path, self.family.flags
-        self._emit(
-            IntensityExceeded(path=path, child=child, intensity=flags.intensity, period_ns=flags.period_ns)
-        )
-        say(
-            ERROR,
-            "supervisor.gave_up",
-            supervisor=path,
-            child=child,
-            intensity=flags.intensity,
-            period_ns=flags.period_ns,
-        )
+        tell_gave_up(self._actor._cell, self.family, child)
         if self._actor.starting:
-            raise StartFailed(child, _exception(because, path))
+            raise StartFailed(child, _exception(because, self._actor.path))
         self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))
-
-    def _say_restarting(self, child: str, delay_ns: int) -> None:
-        if not self._system.observers:
-            return
-        count = self.family.restarts_in_window(self._actor.runtime.now_ns())
-        self._emit(
-            ChildRestarting(path=self._actor.path, child=child, delay_ns=delay_ns, restarts_in_window=count)
-        )
-
-    def _emit(self, event: ChildRestarting | IntensityExceeded | SupervisorReport) -> None:
-        self._system.emit(event)
 
 
 def _answer(waiting: _Waiting, child: str, what: Any) -> None:

@@ -49,7 +49,7 @@ class Supervisor(Actor):
     """As OTP's supervisors do: who links with one does not end it. A subclass may answer the `Exit`."""
 
     def __init__(self, flags: SupervisorFlags | None = None, children: Iterable[ChildSpec] = ()) -> None:
-        self._keeper = Keeper(self, flags, children)
+        self._keeper = Keeper(self, flags, children, unheard=type(self).on_child is Supervisor.on_child)
 
     def on_start(self) -> Any:
         """Start the children, one after the other; acknowledge when all have."""
