@@ -78,7 +78,7 @@ long-sweep: $(DEV)/.done
 	$(BIN)/greenroom simulate all --first $(FIRST) --tokens out/sweep/tokens.txt \
 		--seeds $(if $(filter command line environment,$(origin SCHEDULES)),$(SCHEDULES),200000) $(ARGS)
 
-## make mutants    plants mistakes in our own code, one at a time, and has the simulator find them (ARGS='--jobs 4')
+## make mutants    plants mistakes in our own code, one at a time, and has the simulator find them (ARGS='--jobs 4'; ARGS=--rules)
 mutants: $(DEV)/.done
 	$(BIN)/python -m tests.mutants $(ARGS)
 

@@ -5,7 +5,7 @@ the shipped scenarios and random ones under the shipped fault plans. Those in su
 actors and supervisors, taking turns.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -29,6 +29,7 @@ from greenroom.simulation._dice import Dice
 from greenroom.simulation._files import names
 from greenroom.supervision.errors import Deadlock, Restless
 from greenroom.supervision.exploring import explore
+from greenroom.supervision.simulated import SimulatedRuntime
 
 STEPS_MAX: Final = 60_000
 """A run of the shipped scenarios takes some hundreds; one of so many does not end."""
@@ -81,7 +82,9 @@ def look(floor: str, schedules: Iterable[int]) -> Found | None:
     """
     for number in schedules:
         turn = (number - 1) % (len(PROGRAMS) + 1)
-        found = _rooms(number) if floor == "actors" or turn == len(PROGRAMS) else _program(number, turn)
+        found = (
+            _rooms(number) if floor == "actors" or turn == len(PROGRAMS) else look_in(PROGRAMS[turn], number)
+        )
         if found is not None:
             return found
     return None
@@ -110,9 +113,9 @@ def _rooms(number: int) -> Found | None:
     )
 
 
-def _program(number: int, turn: int) -> Found | None:
+def look_in(program: Callable[[int, SimulatedRuntime], None], number: int) -> Found | None:
+    """Play one program under one schedule; return the law that it breaks."""
     strategy = Dice(f"program {number}").choice(tuple(STRATEGIES))
-    program = PROGRAMS[turn]
     explored = explore(
         lambda runtime: program(number, runtime),
         [scheduler_of(strategy, number)],

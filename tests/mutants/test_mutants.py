@@ -6,9 +6,11 @@ import sys
 import pytest
 from tests.mutants.__main__ import Row, main
 from tests.mutants.catalogue import GROUPS, MUTANTS, NOT_EXPRESSIBLE
-from tests.mutants.finding import all_laws, look
+from tests.mutants.finding import all_laws, look, look_in
 from tests.mutants.planting import ROOT, Edit, Misplaced, check, mutant, plant, planted
+from tests.mutants.programs import PROGRAMS
 from tests.mutants.ruling import RULES, files_for, look_for
+from tests.sweeping import seeds
 
 QUICK = {
     "release-twice": (8, "2 "),
@@ -53,6 +55,13 @@ def test_nothing_is_found_where_nothing_is_planted() -> None:
     most = max(schedules for schedules, _ in QUICK.values())
     assert look("actors", range(1, most + 1)) is None
     assert look("supervision", range(1, most + 1)) is None
+
+
+@pytest.mark.sweep
+def test_no_program_breaks_a_law_by_itself() -> None:
+    """Else a mutant would be found that was not looked for."""
+    for number in seeds(40):
+        assert [found for program in PROGRAMS if (found := look_in(program, number + 1))] == []
 
 
 def test_a_mistake_in_a_rule_is_found() -> None:
