@@ -34,7 +34,7 @@ from greenroom.adapters.livekit import (
     hosted,
 )
 from greenroom.adapters.livekit._lobby import default_of
-from greenroom.adapters.livekit._sdk import check_version
+from greenroom.adapters.livekit._sdk import check_names, check_version
 
 JWT = "aaaa.bbbb.cccc"
 
@@ -336,6 +336,15 @@ def test_an_sdk_that_is_not_known(version: str) -> None:
     """It is refused by its version, with those that would do."""
     with pytest.raises(SdkUnsupported, match=r">=1\.1\.12,<2"):
         check_version(version)
+
+
+@pytest.mark.parametrize("name", ["_resolve_room", "_unregister_audio_stream"])
+def test_an_sdk_without_a_name_that_is_used(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused at the import, by that name, whatever its version says."""
+    check_names()
+    monkeypatch.delattr(rtc.Track, name)
+    with pytest.raises(SdkUnsupported, match=f"without Track.{name}"):
+        check_names()
 
 
 def test_sdks_that_are_known() -> None:

@@ -469,8 +469,23 @@ def test_a_refresh_is_one_message_however_many_streams_there_are(monkeypatch: py
 
         monkeypatch.setattr(Room, "renew", counted)
         sfu.refresh("a.token.two")
-        assert len(sent) == 1
+        assert not sent  # the SDK's own handlers come first: one for each track
         await until(lambda: all(len(scribe.told) == 3 for scribe in scribes))
+        assert len(sent) == 1
+        for stream in streams:
+            await stream.aclose()
+
+    play(story)
+
+
+def test_the_sdk_goes_through_no_streams_of_remote_tracks() -> None:
+    """What a room says is passed on once, here; only a local track, whose room may be unknown, tells its streams of it."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        remote, local = sfu.enter("anna", "TR_1", Voice(1000)), Voice(1000).track
+        streams = [AudioStream(track, processors=Scribe) for track in (remote, local)]
+        assert [len(track._audio_streams) for track in (remote, local)] == [0, 1]
         for stream in streams:
             await stream.aclose()
 

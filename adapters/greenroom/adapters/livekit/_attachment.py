@@ -9,7 +9,6 @@ Laws:
     3. A track is its object: one that comes again under the same sid is another one.
 """
 
-import itertools
 import weakref
 from collections.abc import Callable
 from functools import partial
@@ -23,23 +22,11 @@ from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby
 from greenroom.adapters.livekit._local import Published, local_track
 from greenroom.adapters.livekit._parking import Niche, Parking
+from greenroom.adapters.livekit._present import Present
 from greenroom.adapters.livekit._sdk import local_of, loop_of, rtc
 from greenroom.adapters.livekit._seats import Hall, new_lock, printable
 
 SWEEP_S: Final = 1.0
-
-_numbers: Final = itertools.count(1)
-
-
-class Heard:
-    """One track in the room."""
-
-    __slots__ = ("lines", "number", "where")
-
-    def __init__(self, where: Where) -> None:
-        self.where = where
-        self.number = next(_numbers)
-        self.lines: set[Line] = set()
 
 
 class Attachment:
@@ -50,7 +37,7 @@ class Attachment:
         self._room = weakref.ref(room)
         self._loop = loop_of(room)
         self._lock = new_lock()
-        self._heard: dict[rtc.Track, Heard] = {}
+        self._heard: dict[rtc.Track, Present] = {}
         self._following: dict[tuple[str, str], set[Line]] = {}
         self._absent: dict[str, float] = {}
         self._name = ""
@@ -85,7 +72,7 @@ class Attachment:
             "local_track_published": of_local,
             "local_track_unpublished": of_local,
             "local_track_republished": self._republished,
-            "token_refreshed": self._look_at_room,
+            "token_refreshed": self._refreshed,
             "moved": self._look_at_room,
             "room_updated": of_all,
             "connection_state_changed": of_all,
@@ -101,6 +88,10 @@ class Attachment:
     def _reconnected(self) -> None:
         self._parking.shorten()
         self._look()
+
+    def _refreshed(self) -> None:
+        """Pass the token on behind the SDK's own handlers, one for each track: the actors' threads would be in their way."""
+        self._on_loop(self._ears.guarded("token_refreshed", self._look_at_room))
 
     def _republished(self, publication: rtc.LocalTrackPublication, previous_sid: str) -> None:
         """The SDK has published a local track again; under the same sid, nothing else shows that it is another time."""
@@ -173,7 +164,7 @@ class Attachment:
         for track, heard in self._local():
             local_track(track).publish(self, self._published(heard))
 
-    def _local(self) -> list[tuple[rtc.Track, Heard]]:
+    def _local(self) -> list[tuple[rtc.Track, Present]]:
         with self._lock:
             return [(track, heard) for track, heard in self._heard.items() if heard.where.local]
 
@@ -191,11 +182,11 @@ class Attachment:
             heard = self._heard.get(track)
             known = heard is not None
             if heard is None:
-                heard = self._heard[track] = Heard(where)
+                heard = self._heard[track] = Present(where)
             elif heard.where == where and heard.number:
                 return
             else:
-                heard.where, heard.number = where, next(_numbers)
+                heard.again(where)
             followers = set[Line]() if known else self._following.get(where.subject, set[Line]()).copy()
             if followers:
                 self._take_along(followers, heard)
@@ -203,28 +194,28 @@ class Attachment:
         for line in followers:
             line.hear_soon(track)
 
-    def _take_along(self, followers: set[Line], to: Heard) -> None:
+    def _take_along(self, followers: set[Line], to: Present) -> None:
         """Have lines that follow read another track from now on. Under the lock."""
         for heard in self._heard.values():
             heard.lines -= followers
         to.lines |= followers
 
-    def _point(self, track: rtc.Track, heard: Heard) -> None:
+    def _point(self, track: rtc.Track, heard: Present) -> None:
         if heard.where.local:
             local_track(track).publish(self, self._published(heard))
         for line in list(heard.lines):
             line.seat.point(self._info(heard), heard.number)
 
-    def _info(self, heard: Heard) -> StreamInfo:
+    def _info(self, heard: Present) -> StreamInfo:
         where = heard.where
         return StreamInfo(
             room_name=self._name, participant_identity=where.identity, publication_sid=where.sid
         )
 
-    def _published(self, heard: Heard) -> Published:
+    def _published(self, heard: Present) -> Published:
         return Published(info=self._info(heard), number=heard.number, credentials=self._credentials)
 
-    def _leave(self, track: rtc.Track, heard: Heard, *, closed: bool) -> None:
+    def _leave(self, track: rtc.Track, heard: Present, *, closed: bool) -> None:
         """A track has gone: its streams end now, with nothing further; those that follow wait for the next one."""
         if heard.where.local:
             local_track(track).unpublish(self, closed=closed)
@@ -309,7 +300,7 @@ class Attachment:
         line.on_over = partial(self._part, heard)
         line.seat.point(self._info(heard), heard.number)
 
-    def _part(self, heard: Heard, line: Line) -> None:
+    def _part(self, heard: Present, line: Line) -> None:
         with self._lock:
             heard.lines.discard(line)
 

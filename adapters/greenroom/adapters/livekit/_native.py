@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from greenroom.adapters.livekit._frames import Heard, carried
-from greenroom.adapters.livekit._sdk import free, rtc, set_tap, task_of
+from greenroom.adapters.livekit._sdk import free, rtc, set_tap, task_of, unlist
 from greenroom.adapters.livekit._wire import wire
 from greenroom.supervision import AskTimeout, Future, get_logger
 
@@ -93,7 +93,8 @@ class Native:
         missed: called with how many frames before the next one have been lost.
         on_end: called once when the SDK says that nothing more comes, unless it was deafened; with True if its task was
             cancelled, as tasks are when their loop comes to its end.
-        on_room: called when the track has entered or left a room, on the room's thread; must not raise.
+        on_room: called when the track has entered or left a room, on the room's thread; must not raise. With `nothing`
+            the SDK is asked not to look.
     """
 
     def __init__(
@@ -122,6 +123,8 @@ class Native:
         )
         if options is not None:
             set_tap(self._stream, tap)
+        if on_room is nothing:
+            unlist(self._stream, track)
         self._source = wire.plug(self._stream, track, loop, tap)
         task_of(self._stream).add_done_callback(self._ended)
         _open.add(self)

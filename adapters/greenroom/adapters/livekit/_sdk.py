@@ -35,6 +35,7 @@ __all__ = [
     "set_tap",
     "task_of",
     "token_of",
+    "unlist",
     "url_of",
 ]
 
@@ -61,8 +62,9 @@ def check_version(version: str) -> None:
 
 def check_names() -> None:
     """Refuse an SDK of a known version that lacks a name which is used here."""
-    if not hasattr(rtc.Track, "_resolve_room"):
-        raise SdkUnsupported(f"{rtc.__version__} without Track._resolve_room", SUPPORTED)
+    for name in ("_resolve_room", "_unregister_audio_stream"):
+        if not hasattr(rtc.Track, name):
+            raise SdkUnsupported(f"{rtc.__version__} without Track.{name}", SUPPORTED)
     if not hasattr(FfiQueue[Any](), "_lock"):
         raise SdkUnsupported(f"{rtc.__version__} without FfiQueue._lock", SUPPORTED)
 
@@ -100,6 +102,11 @@ def task_of(stream: rtc.AudioStream) -> "asyncio.Task[None]":
 def set_tap(stream: rtc.AudioStream, tap: rtc.FrameProcessor[rtc.AudioFrame]) -> None:
     """Have a stream call ``tap`` with its frames, although a filter inside the SDK was asked for as well."""
     stream._processor = tap
+
+
+def unlist(stream: rtc.AudioStream, track: rtc.Track) -> None:
+    """Have a track tell a stream's processor nothing of its room: at each refresh it would go through all of them."""
+    track._unregister_audio_stream(stream)
 
 
 def free(stream: rtc.AudioStream) -> None:
