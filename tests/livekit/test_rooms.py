@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import weakref
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from tests.livekit.sdkkit import (
 
 from greenroom.actors import Room, Session
 from greenroom.adapters.livekit import AudioStream, attach, default_session
+from greenroom.adapters.livekit._parking import Parking
 from greenroom.adapters.livekit._seats import Hall
 
 INFO = ("info", "lobby", "anna", "TR_1")
@@ -269,19 +271,24 @@ def test_a_mistake_in_a_handler_harms_nobody_else(
         sfu = Sfu("lobby")
         attach(await default_session(), sfu.room)
         heard: list[str] = []
-        listen(sfu.room, "token_refreshed", lambda: heard.append("refreshed"))
+        for event in ("token_refreshed", "reconnecting"):
+            listen(sfu.room, event, partial(heard.append, event))
 
         def broken(*_: Any) -> None:
             raise TypeError("a mistake")
 
         monkeypatch.setattr(Hall, "renew", broken)
-        sfu.refresh("a.token.two")
-        sfu.refresh("a.token.three")
-        assert heard == ["refreshed", "refreshed"]
+        monkeypatch.setattr(Parking, "prolong", broken)
+        for token in ("a.token.two", "a.token.three"):
+            sfu.refresh(token)
+            await asyncio.sleep(0)
+            sfu.reconnecting()
+        assert heard == 2 * ["token_refreshed", "reconnecting"]
 
     play(story)
     said = [record for record in caplog.records if "livekit.handler_failed" in record.getMessage()]
-    assert len([record for record in said if "token_refreshed" in record.getMessage()]) == 1
+    for event in ("token_refreshed", "reconnecting"):
+        assert len([record for record in said if f"'{event}'" in record.getMessage()]) == 1, event
     assert all("a.token" not in record.getMessage() for record in said)
 
 

@@ -307,9 +307,9 @@ def test_the_sdks_own_streams_go_on_beside() -> None:
         theirs = rtc.AudioStream(voice.track)
         streams = [AudioStream(voice.track) for _ in range(3)]
         assert subscriptions() == 1
-        for stream in streams:
-            assert level_of(await anext(stream)) == 1000
-        assert level_of(await anext(theirs)) == 1000
+        for stream in (*streams, theirs):
+            while level_of(await anext(stream)) != 1000:
+                pass  # a source begins with silence
         for stream in streams:
             await stream.aclose()
         assert (subscriptions(), wire._subscription is not None) == (bool(wire._sources), bool(wire._sources))
