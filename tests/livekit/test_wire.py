@@ -307,7 +307,8 @@ def test_the_sdks_own_streams_go_on_beside() -> None:
         theirs = rtc.AudioStream(voice.track)
         streams = [AudioStream(voice.track) for _ in range(3)]
         assert subscriptions() == 1
-        for stream in (*streams, theirs):
+        everybody: list[Any] = [*streams, theirs]
+        for stream in everybody:
             while level_of(await anext(stream)) != 1000:
                 pass  # a source begins with silence
         for stream in streams:
