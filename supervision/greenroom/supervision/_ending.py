@@ -117,7 +117,7 @@ class Ending(Place):
         self.fence(f"did not {what} within its {budget_ns / 1e6:g} ms", life, if_starting=what == "start")
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
-        """Give the present incarnation up, wherever its thread is. Any thread may call it.
+        """Give the present incarnation up, wherever its thread is. Any thread may call it, without a lock of a cell.
 
         Args:
             reason: why.
@@ -127,6 +127,11 @@ class Ending(Place):
         Returns:
             False if there is no such incarnation to give up.
         """
+        found: bool = self.system.runtime.undisturbed(partial(self.give_up, reason, life, if_starting))
+        return found
+
+    def give_up(self, reason: str, life: Incarnation | None, if_starting: bool) -> bool:
+        """Do what `fence` says, on a thread that nothing interrupts: else it could be half done."""
         with self.lock:
             now = self.life
             if self.state in (DOWN, ENDED) or life not in (None, now):

@@ -24,33 +24,35 @@ class Once:
 
     def once(self, function: Callable[[], None], patience_ns: int | None, hurry: Callable[[], None]) -> None:
         """Call ``function``, or wait for who is at it; call ``hurry`` if that takes longer than ``patience_ns``."""
-        me = thread_id()
-        mine: Future[None] = Future()
-        while True:
-            with self._lock:
-                other = self._at_it
-                if self._done or (other is not None and other[0] == me):
-                    return
-                if other is None:
-                    self._at_it = (me, mine)
-            if other is None:
-                self._do(function, mine)
-                return
-            try:
-                other[1].get(timeout=None if patience_ns is None else patience_ns / 1e9)
-            except AskTimeout:
-                patience_ns = None
-                hurry()
+        mine = (thread_id(), Future[None]())
+        try:
+            while (other := self._begun(mine)) is not None:
+                try:
+                    other.get(timeout=None if patience_ns is None else patience_ns / 1e9)
+                except AskTimeout:
+                    patience_ns = None
+                    hurry()
+            if self._at_it is mine:
+                self._do(function)
+        finally:
+            if self._at_it is mine:
+                try:
+                    mine[1].try_set()
+                finally:
+                    self._at_it = None
 
-    def _do(self, function: Callable[[], None], mine: Future[None]) -> None:
+    def _begun(self, mine: tuple[int, Future[None]]) -> Future[None] | None:
+        """Return what to wait for; None if it is done, or the caller is at it: since now, or already."""
+        with self._lock:
+            other = self._at_it
+            if other is None and not self._done:
+                self._at_it = mine
+            return other[1] if other is not None and other[0] != mine[0] and not self._done else None
+
+    def _do(self, function: Callable[[], None]) -> None:
         try:
             function()
         except Exception:
             self._done = True
             raise
-        else:
-            self._done = True
-        finally:
-            with self._lock:
-                self._at_it = None
-            mine.try_set()
+        self._done = True

@@ -368,11 +368,11 @@ class ActorSystem(ClosedByAwait):
         failed: list[Exception] = []
         while self._attached:
             closer = next(iter(self._attached))
-            self._attached.pop(closer, None)
             try:
                 closer()
             except Exception as error:  # noqa: BLE001 - the others, and the threads, are to be closed all the same
                 failed.append(error)
+            self._attached.pop(closer, None)  # not before: one that is interrupted is called again
         self.loops.let_go(self.runtime)
         if self._owns_runtime:
             self.runtime.close()
@@ -384,8 +384,7 @@ class ActorSystem(ClosedByAwait):
         found = list(self.roots())
         for cell in found:
             found.extend(list(cell.children or ()))
-        for cell in reversed(found):
-            cell.fence("the system was closed")
+        self.runtime.undisturbed(lambda: [cell.fence("the system was closed") for cell in reversed(found)])
         with suppress(AskTimeout):
             self.stop(GIVE_UP_NS)
 

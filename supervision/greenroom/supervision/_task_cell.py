@@ -199,11 +199,11 @@ class TaskCell(Cell):
 
     # -- ends -----------------------------------------------------------------------------------------------------
 
-    def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
-        """Give the present incarnation up; its task is refused from the same moment on."""
+    def give_up(self, reason: str, life: Incarnation | None, if_starting: bool) -> bool:
+        """Do so, and have its task refused from the same moment on."""
         with self.lock:
             context = self._context()
-            if not super().fence(reason, life, if_starting=if_starting):
+            if not super().give_up(reason, life, if_starting):
                 return False
             if context is not None:
                 context.give_up()

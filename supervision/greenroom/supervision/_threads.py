@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from greenroom.supervision import _checks, _forking
 from greenroom.supervision._clock import Clock
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from greenroom.supervision._loops import OwnLoop
 
+T = TypeVar("T")
 POOL_THREADS: Final = 2
 """Threads for actors that never block; more would only fight over the interpreter's lock."""
 BLOCKING_THREADS: Final = 4
@@ -151,9 +152,27 @@ class ThreadRuntime:
         self._shared[Dispatcher.CALLER] = self._shared[Dispatcher.POOL]
         self._own_loop: OwnLoop | None = None
         self._closed = False
+        """Whether it is, or is being closed: then nothing new is made."""
+        self._gone = False
+        """Whether all of that is done: a close that was interrupted can be called again."""
         _forking.remember(self)
         self.stuck: tuple[str, ...] = ()
         """Names of the threads that were still in foreign code when the runtime was closed."""
+
+    def undisturbed(self, function: Callable[[], T]) -> T:
+        """Return ``function()``. The main thread, which alone runs the handlers of signals, has another one call it."""
+        if not is_main_thread(thread_id()):
+            return function()
+        found: list[T] = []
+        thread = threading.Thread(
+            target=lambda: found.append(function()), name="greenroom-undisturbed", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # there can be no more threads: the interpreter ends
+            return function()
+        thread.join()
+        return found[0]
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
         """Return a shared executor, or a thread of one's own for `Dispatcher.PINNED`."""
@@ -189,7 +208,7 @@ class ThreadRuntime:
 
     def was_forked(self) -> None:
         """Hear, in a process that was forked, that there are no threads: who sends or waits is refused, not kept."""
-        self._closed = True
+        self._closed = self._gone = True
         self._lock = new_recursive_lock()
         self.own = _forking.Everybody()  # so nobody runs an actor's handler here by asking it
         self.wait = _forking.refuse  # type: ignore[method-assign,assignment]
@@ -256,7 +275,7 @@ class ThreadRuntime:
 
     def close(self) -> None:
         """End all threads, then run what is left in their queues. A zombie is left behind (daemon)."""
-        if self._closed:
+        if self._gone:
             return
         with self._lock:
             self._closed = True
@@ -267,13 +286,13 @@ class ThreadRuntime:
         for pool in pools:
             pool.close()
         deadline_s = time.monotonic() + JOIN_S
-        for thread in threads:
-            if thread is not threading.current_thread():
-                thread.join(max(0.0, deadline_s - time.monotonic()))
-                if thread.is_alive():
-                    self.stuck = (*self.stuck, thread.name)
+        others = [thread for thread in threads if thread is not threading.current_thread()]
+        for thread in others:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        self.stuck = tuple(thread.name for thread in others if thread.is_alive())
         self._clock.close()
         for shared in self._shared.values():
             shared.submit = run_now
         for pool in pools:
             pool.drain()
+        self._gone = True

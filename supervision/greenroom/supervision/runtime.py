@@ -8,7 +8,9 @@ lets the same actors run on real threads (`ThreadRuntime`) and under a seeded sc
 import random
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
 
 
 class Dispatcher(StrEnum):
@@ -84,6 +86,10 @@ class Runtime(Protocol):
 
     def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
         """Call ``callback`` after ``delay_ns``, on the timer thread: it may only enqueue and return."""
+        ...
+
+    def undisturbed(self, function: Callable[[], T]) -> T:
+        """Return ``function()``, called where no signal's handler (Ctrl-C) can come between its steps."""
         ...
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:

@@ -19,7 +19,7 @@ three seconds later
 
 import itertools
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from greenroom.supervision._blocking import PATIENCE_NS
 from greenroom.supervision._dice import Dice
@@ -35,6 +35,8 @@ from greenroom.supervision.runtime import Dispatcher, Executor
 from greenroom.supervision.schedules import RandomScheduler, Scheduler
 
 __all__ = ["STEPS", "Hang", "Ready", "SimulatedRuntime", "Step", "TraceLine"]
+
+T = TypeVar("T")
 
 
 class SimulatedRuntime(Stepping):
@@ -92,6 +94,10 @@ class SimulatedRuntime(Stepping):
         self._loop: Any = None
 
     # -- the runtime's interface --------------------------------------------------------------------------
+
+    def undisturbed(self, function: Callable[[], T]) -> T:
+        """Call it: a run of a simulation that is interrupted is over."""
+        return function()
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
         """Return what runs tasks: in any order, or for `Dispatcher.PINNED` one after the other."""
