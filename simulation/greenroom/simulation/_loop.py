@@ -54,8 +54,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             heapq.heappop(scheduled)._scheduled = False
         if not ready and not self._pass_time(scheduled):
             raise Stuck("the simulation cannot go on: everybody waits for something that will never come")
-        now = self.time()
-        while scheduled and scheduled[0]._when <= now:
+        while scheduled and scheduled[0]._when <= self.time():
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
             ready.append(handle)
@@ -63,6 +62,13 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if not handle._cancelled:
                 handle._run()
+
+    def is_quiet(self) -> bool:
+        """Whether a round would do nothing else than to run whoever has its turn: nobody is ready or due, nothing ends the run."""
+        if self._ready:  # type: ignore[attr-defined]
+            return False
+        scheduled: Any = self._scheduled  # type: ignore[attr-defined]
+        return (not scheduled or scheduled[0]._when > self.time()) and self.broken() is None
 
     def call_soon(
         self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
@@ -137,17 +143,26 @@ class _Turns:
             over.set_result(self._taken)
         else:
             try:
-                stepped = self._step()
+                if self._goes_on():
+                    self._loop._ready.append(self)  # type: ignore[attr-defined]
+                    return
             except Exception as error:  # noqa: BLE001 - as if the coroutine had taken the step itself
                 over.set_exception(error)
             else:
-                self._taken += stepped
-                if stepped and not self._done():
-                    self._loop._ready.append(self)  # type: ignore[attr-defined]
-                    return
                 over.set_result(self._taken)
         # Whoever waits was put at the end of the queue by this: its turn is now.
         self._loop._ready.pop()._run()  # type: ignore[attr-defined]
+
+    def _goes_on(self) -> bool:
+        """Take a step, and more while it is nobody else's turn; return whether another is to be taken."""
+        step, done, over, quiet = self._step, self._done, self.over, self._loop.is_quiet
+        while step():
+            self._taken += 1
+            if done():
+                return False
+            if over.given_up is not None or not quiet():
+                return True
+        return False
 
 
 def _nothing_broken() -> BaseException | None:

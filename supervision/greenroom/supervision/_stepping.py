@@ -63,6 +63,7 @@ class Stepping:
         self._due: Task | Handle | None = None
         self._depth = 0
         self._failure: BaseException | None = None
+        self._before: Callable[[Stepping, FaultInjector, Task], Task | None] | None = None
         self._weak: weakref.ref[Stepping] = weakref.ref(self)
 
     def now_ns(self) -> int:
@@ -173,8 +174,9 @@ class Stepping:
 
     def _choose(self, options: Ready) -> int:
         index = self.scheduler.choose(options)
-        if not 0 <= index < len(options):
-            raise IndexError(f"{type(self.scheduler).__name__} chose {index} of {len(options)} steps")
+        count = len(options.keys)
+        if not 0 <= index < count:
+            raise IndexError(f"{type(self.scheduler).__name__} chose {index} of {count} steps")
         self.choices.append(index)
         return index
 
@@ -206,9 +208,11 @@ class Stepping:
             raise failure
 
     def _strike(self, injector: FaultInjector, due: Task) -> None:
-        from greenroom.supervision._striking import before  # noqa: PLC0415 - only runs with faults need it
+        if self._before is None:
+            from greenroom.supervision._striking import before  # noqa: PLC0415 - only runs with faults need it
 
-        task = before(self, injector, due)
+            self._before = before
+        task = self._before(self, injector, due)
         if task is None:
             self.steps += 1
             return

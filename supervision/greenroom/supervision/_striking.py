@@ -6,7 +6,7 @@ nothing of the machine and nothing of the actor knows of faults.
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._mailbox import Mailbox
@@ -30,8 +30,9 @@ _NOBODY: Final = _Nobody()
 
 def before(runtime: "Stepping", injector: FaultInjector, key: Task) -> "Task | None":
     """Have a fault strike before a step; return the step, or None if it comes later."""
-    task = key.head() if isinstance(key, Pinned) else key
-    cell = cast("Any", task) if isinstance(task, Mailbox) else None
+    task: Any = key.head() if isinstance(key, Pinned) else key
+    cell: Any = task if isinstance(task, Mailbox) else None
+    whose: Any
     if cell is not None:
         _prepare(injector, cell)
         owner, whose, what = cell.actor_class.__name__, cell, place_of(cell)
