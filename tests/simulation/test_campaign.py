@@ -8,6 +8,7 @@ from greenroom.simulation import (
     Stage,
     Sweep,
     Tally,
+    UnknownName,
     law,
     legs_of,
     load_faults,
@@ -57,6 +58,8 @@ def test_it_can_be_kept_to_a_plan_a_strategy_and_laws() -> None:
     }
     with pytest.raises(SimulationError, match=f"13 schedules are too few; there are {len(legs)}"):
         legs_of(13, faults=[load_faults("light")], strategies=["delay"])
+    with pytest.raises(UnknownName, match="did you mean 'pct'"):
+        legs_of(1_000, strategies=["pctt"])
 
 
 def short(name: str, seeds: int, **values: object) -> Sweep:

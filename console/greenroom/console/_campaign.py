@@ -47,10 +47,13 @@ def run_campaign(campaign: Campaign, console: Console, *, jobs: int, tokens: Tok
         task = progress.add_task("all", total=campaign.schedules, rate="")
         try:
             campaign.run(jobs=jobs, on_part=_telling(campaign, progress, console, tokens))
-        finally:
-            elapsed = progress.tasks[task].elapsed or 0
-            progress.stop()
-            _print(campaign, jobs, elapsed)
+        except KeyboardInterrupt:
+            done = progress.tasks[task].completed
+            console.print(f"interrupted after {done:,g} of {campaign.schedules:,} schedules", highlight=False)
+            _print(campaign, jobs, progress.tasks[task].elapsed or 0)
+            raise
+        elapsed = progress.tasks[task].elapsed or 0
+    _print(campaign, jobs, elapsed)
     return campaign.total()
 
 

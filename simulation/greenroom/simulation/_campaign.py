@@ -13,12 +13,13 @@ from typing import Final
 from greenroom.simulation._faults import FaultPlan, load_faults
 from greenroom.simulation._files import load_scenario
 from greenroom.simulation._files import names as shipped
-from greenroom.simulation._run import STRATEGIES
+from greenroom.simulation._run import STRATEGIES, scheduler_of
 from greenroom.simulation._scenario import Scenario
 from greenroom.simulation._sweep import CHUNK, JOBS_MAX, Sweep, Tally, begin_worker, sweep
 from greenroom.simulation.errors import SimulationError
 
 RANDOM: Final = "random"
+DFS: Final = "dfs"
 RANDOM_WEIGHT: Final = 16
 """A random scenario gets so many times the schedules of a shipped one."""
 ALL_WEIGHT: Final = 3
@@ -51,16 +52,20 @@ def legs_of(
 
     Raises:
         SimulationError: there are more legs than schedules.
+        UnknownName: there is no such strategy.
     """
     plans = tuple(faults) or tuple(load_faults(name) for name in shipped("faults"))
-    ways = tuple(strategies) or (*STRATEGIES, "dfs")
+    ways = tuple(strategies) or (*STRATEGIES, DFS)
+    for way in ways:
+        if way != DFS:
+            scheduler_of(way, 0)
     scenarios: list[Scenario | None] = [None, *map(load_scenario, shipped("scenarios"))]
     found = [
         (scenario, plan, way)
         for scenario in scenarios
         for plan in plans
         for way in ways
-        if way != "dfs" or (scenario is not None and len(scenario.steps) <= SMALL_STEPS)
+        if way != DFS or (scenario is not None and len(scenario.steps) <= SMALL_STEPS)
     ]
     if schedules < len(found):
         raise SimulationError(
@@ -184,7 +189,7 @@ class Campaign:
 
 def _chunks(index: int, leg: Sweep) -> Iterator[Part]:
     """Cut a leg into parts that take a second; each order of ``dfs`` follows from the one before, so it is one."""
-    if leg.strategy == "dfs":
+    if leg.strategy == DFS:
         yield index, leg
         return
     end = leg.first + leg.seeds
