@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from greenroom.supervision import Actor, ActorSystem, Dispatcher
+from greenroom.supervision import Actor, ActorSystem, Dispatcher, Liveness, LivenessAction
 from greenroom.supervision.simulated import SimulatedRuntime
 
 
@@ -94,4 +94,19 @@ def test_whose_budget_is_over_is_given_up_with_all_below_it(busy: bool) -> None:
             top.tell("hang")
             runtime.run_until_idle()
         system.close()
+        assert not top.is_alive()
+
+
+def test_whose_inbox_is_too_old_is_given_up_with_all_below_it() -> None:
+    """The watch over its liveness gives its end the same budget, and what is below has no more than that."""
+    runtime = SimulatedRuntime()
+    watch = Liveness(inbox_age_ns=1_000_000, action=LivenessAction.RESTART)
+    with ActorSystem(runtime) as system:
+        top, _ = system.launch(
+            Stubborn, (runtime, 2), {"hangs": False}, name="top", shutdown_ns=6_000_000, liveness=watch
+        )
+        runtime.run_until_idle()
+        for _ in range(2):
+            top.tell("hang")
+        runtime.advance(50_000_000)
         assert not top.is_alive()

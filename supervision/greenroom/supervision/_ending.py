@@ -112,9 +112,17 @@ class Ending(Place):
             life.stop_timer = self.system.runtime.call_later(budget_ns, overrun)
 
     def overrun(self, life: Incarnation, budget_ns: int, what: str) -> None:
-        """Hear that ``life`` has not started, or not stopped, within its budget. The end that follows has it anew."""
-        life.stop_timer = life.stop_timer if what == "start" else None
-        self.fence(f"did not {what} within its {budget_ns / 1e6:g} ms", life, if_starting=what == "start")
+        """Hear that ``life`` has not started, or not stopped, within its budget."""
+        why = f"did not {what} within its {budget_ns / 1e6:g} ms"
+        if what == "start":
+            self.fence(why, life, if_starting=True)
+        else:
+            self.overdue(life, why)
+
+    def overdue(self, life: Incarnation, why: str) -> None:
+        """Give ``life`` up, whose stop timer has come. The end that follows has its budget anew, for what is below."""
+        life.stop_timer = None  # nobody else changes one that is set, before the end is over
+        self.fence(why, life)
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
         """Give the present incarnation up, wherever its thread is. Any thread may call it, without a lock of a cell.

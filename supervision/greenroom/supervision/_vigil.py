@@ -207,7 +207,7 @@ class Vigil:
                 return
             if life.stop_timer is None and budget_ns is not None:
                 why = f"{error.why}, and it did not end within its {budget_ns / 1e6:g} ms"
-                expired = partial(cell.fence, why, life)
+                expired = partial(cell.overdue, life, why)
                 life.stop_timer = cell.system.runtime.call_later(budget_ns, expired)
             cell.control_lane().appendleft((type(cell).end_late, life, error))
         cell.wake()
