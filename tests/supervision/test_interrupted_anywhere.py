@@ -187,7 +187,17 @@ def interrupted(setting: Setting, at: int) -> bool:
         if thread.name.startswith("greenroom"):
             thread.join(PATIENCE_S)
             assert not thread.is_alive(), thread.name
+    over_in_vain(runtime)
     return places.count == at
+
+
+def over_in_vain(runtime: ThreadRuntime) -> None:
+    """See that a budget which was interrupted before anybody had noted it does nothing when it is over."""
+    assert runtime.live_timers() <= 1
+    for timer in tuple(runtime._clock._heap):
+        _, _, callback, _ = timer
+        callback()
+        timer.cancel()
 
 
 @pytest.mark.parametrize("name", SETTINGS)
