@@ -95,7 +95,7 @@ def _shares(count: int, weights: Sequence[int]) -> list[int]:
     """Share ``count`` out by weights, at least one to each.
 
     >>> _shares(10, [1, 1, 2]), _shares(3, [1, 100, 1])
-    ([3, 2, 5], [1, 1, 1])
+    ([3, 3, 4], [1, 1, 1])
     """
     spare, total, shares, given, seen = count - len(weights), sum(weights), [], 0, 0
     for weight in weights:
