@@ -3,12 +3,14 @@
 # pyright: reportUnknownVariableType=false
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
-from threading import Event
+from threading import Barrier, Event
 from typing import Any
 
 import pytest
 
+from greenroom.supervision import _ending
 from greenroom.supervision._actor import Actor
+from greenroom.supervision._cell import Cell
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Cause, Fenced, Normal, Shutdown
 from greenroom.supervision._system import ActorSystem
@@ -49,6 +51,58 @@ def test_children_that_stop_together_are_all_waited_for(system: ActorSystem) -> 
     parent.stop(timeout=5)
     assert sorted(order[:4]) == NAMES
     assert order[4] == "parent"
+
+
+def together(system: ActorSystem, count: int, **kwargs: Any) -> ActorRef[Probe]:
+    """Start a parent whose children stop together."""
+
+    def start(actor: Probe) -> None:
+        actor._cell.together = True
+        for number in range(count):
+            actor.spawn(Probe, name=f"child-{number}", **kwargs)
+
+    return system.start(Probe, on_start=start)
+
+
+def test_so_many_that_stop_together_are_asked_in_waves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred thousand children not all wait to be heard at once, and nobody else waits until all have been asked."""
+    monkeypatch.setattr(_ending, "WAVE", 3)
+    waiting: list[int] = []
+
+    class Bare(Actor):
+        """Ends at once when it is told to."""
+
+    def start(actor: Probe) -> None:
+        actor._cell.together = True
+        for number in range(20):
+            actor.spawn(Bare, name=f"child-{number}")
+
+    original = Cell.hear_child
+
+    def noted(cell: Any, life: Any, signal: Any, epoch: int) -> None:
+        if isinstance(signal, ChildEnded):
+            waiting.append(len(cell.control))
+        original(cell, life, signal, epoch)
+
+    monkeypatch.setattr(Cell, "hear_child", noted)
+    with ActorSystem(SimulatedRuntime()) as system:
+        parent = system.start(Probe, on_start=start)
+        parent.ask("settled")
+        parent.stop()
+        assert len(waiting) == 20
+        assert max(waiting) == 3, "the rest of the wave, and the next one"
+
+
+def test_a_wave_does_not_wait_for_the_one_before(real: ActorSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All are asked, however long the first take: here each waits in its ``on_stop`` for all the others."""
+    monkeypatch.setattr(_ending, "WAVE", 2)
+    all_asked = Barrier(7)
+    ended: list[int] = []
+    parent = together(
+        real, 7, dispatcher=Dispatcher.PINNED, on_stop=lambda _: ended.append(all_asked.wait(10))
+    )
+    parent.stop(timeout=20)
+    assert sorted(ended) == list(range(7))
 
 
 def test_stop_is_queued_behind_the_messages_that_are_there(system: ActorSystem) -> None:

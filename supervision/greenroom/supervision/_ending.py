@@ -63,6 +63,8 @@ from greenroom.supervision.snapshot import ActorKind, FlightKind
 SHUTDOWN_NS: Final = 5_000_000_000
 """How long an end may take where nothing else is said."""
 WITH_PARENT: Final = "its parent was given up"
+WAVE: Final = 256
+"""So many children that stop together are asked in one step; then those that have ended are heard, and others have the thread."""
 _ENDED: Final = FlightKind.ENDED
 
 
@@ -326,8 +328,12 @@ class Ending(Place):
 
     def _advance_end(self, life: Incarnation, epoch: int) -> None:
         """Stop the next child; when there is none left, finish."""
-        left = life.to_stop
+        left, room = life.to_stop, WAVE
         while left:
+            if self.together and not room:
+                self.put_control((Ending._go_on, life, None))
+                return
+            room -= 1
             child = left[-1]
             if child in (self.children or ()) and child.request_stop(SHUTDOWN) and not self.together:
                 return
@@ -340,6 +346,10 @@ class Ending(Place):
             life.cleaned = True
             self.foreign(life, epoch, life.actor.on_stop)
         self._finish_end(life, epoch)
+
+    def _go_on(self, life: Incarnation, detail: None, epoch: int) -> None:  # noqa: ARG002 - as all control items
+        if life is self.life and self.state == STOPPING and life.to_stop:
+            self._advance_end(life, epoch)
 
     def _finish_end(self, life: Incarnation, epoch: int) -> None:
         with self.lock:
