@@ -37,7 +37,7 @@ _TEMPORARY: Final = Restart.TEMPORARY
 class Child:
     """A child's spec, and what it is doing."""
 
-    __slots__ = ("attempt", "backoff", "fresh", "id", "restarts", "spec", "start", "status", "stop")
+    __slots__ = ("_start", "_stop", "attempt", "backoff", "fresh", "id", "restarts", "spec", "status")
 
     def __init__(self, spec: ChildSpec, status: ChildStatus) -> None:
         self.spec: ChildSpec = spec
@@ -48,9 +48,22 @@ class Child:
         """Whether its very first start is under way: should that fail, nothing of it is kept."""
         self.restarts = 0
         self.backoff = BackoffState(spec.backoff) if spec.backoff else None
-        self.start: Decisions = (Start(self.id),)
-        """What is decided about it most often."""
-        self.stop: Decisions = (Stop(self.id),)
+        self._start: Decisions = ()
+        self._stop: Decisions = ()
+
+    @property
+    def start(self) -> Decisions:
+        """What is decided about a member of a group most often; kept from the first time on, so others have none."""
+        if not self._start:
+            self._start = (Start(self.id),)
+        return self._start
+
+    @property
+    def stop(self) -> Decisions:
+        """The other one."""
+        if not self._stop:
+            self._stop = (Stop(self.id),)
+        return self._stop
 
     @property
     def is_temporary(self) -> bool:
