@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -85,12 +86,12 @@ class World:
 
     def ask(self, top: Any, message: Any) -> None:
         """Ask the supervisor something; see, where it is the stop of a child, that the answer is true."""
-        answer = top.ask(message, block=False)
+        answer: Future[Any] = top.ask(message, block=False)
         self.answers.append(answer)
         match message:
             case StopChild(child=str(name)):
                 self.stopped[name] = answer
-                answer.add_done_callback(lambda done: self.note_stopped(name, done))
+                answer.add_done_callback(partial(self.note_stopped, name))
             case StartChild(spec=ChildSpec(id=name)) | RestartChild(child=name):
                 self.stopped.pop(name, None)
             case _:
