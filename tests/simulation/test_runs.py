@@ -88,17 +88,17 @@ def test_seeds_that_found_something_with_all_faults(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("scenario", "seed"),
+    ("scenario", "plan", "seed"),
     [
-        (
-            "moves",
-            96,
-        ),  # a lease that was lent to the next room while another of the same track was still to come
+        # A lease that was lent to the next room while another of the same track was still to come.
+        ("moves", "all", 96),
+        # Law: a room that is down, because those above it were, has not settled yet what it gave away.
+        ("burst", "handover", 3_000_013),
     ],
 )
-def test_seeds_of_shipped_scenarios_that_found_something_with_all_faults(scenario: str, seed: int) -> None:
+def test_seeds_of_shipped_scenarios_that_found_something(scenario: str, plan: str, seed: int) -> None:
     """They hold now."""
-    run(load_scenario(scenario), seed=seed, setting=Setting(faults=load_faults("all"))).check()
+    run(load_scenario(scenario), seed=seed, setting=Setting(faults=load_faults(plan))).check()
 
 
 @pytest.mark.parametrize(("scenario", "plan", "seed"), KEPT)

@@ -163,6 +163,8 @@ def _in_one_room(env: Env) -> Iterator[Finding]:
     """A track is in one room at a time."""
     rooms: dict[int, str] = {}
     for room in env.rooms.copy().values():
+        if room.actor is None or _running(room.actor) is None:
+            continue  # what it had under way is settled when it comes back
         for track in room.tracks.copy().values():
             if rooms.setdefault(id(track), room.name) != room.name:
                 yield LEFTOVERS, f"track {track.key} is in two rooms, {rooms[id(track)]} and {room.name}"
