@@ -2,6 +2,7 @@
 # pyright: reportUnknownLambdaType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
+import gc
 import threading
 from functools import partial
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from greenroom.supervision import (
     Actor,
+    ActorRef,
     ActorSystem,
     ChildSpec,
     ChildStarted,
@@ -17,16 +19,19 @@ from greenroom.supervision import (
     Dispatcher,
     Shutdown,
     StartChild,
+    StopChild,
     Strategy,
     Supervisor,
     SupervisorFlags,
     UpdateSupervisor,
 )
+from greenroom.supervision._cell import Cell
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision.events import ActorEnded
 from greenroom.supervision.probes import Probe, Recorder
+from greenroom.supervision.simulated import SimulatedRuntime
 
 MANY = 100_000
 PATIENCE_S = 60.0
@@ -55,6 +60,18 @@ class Crowd(Supervisor):
             self._left -= 1
             if not self._left and self._reply is not None:
                 self._reply.set("full")
+
+
+class Parent(Actor):
+    """An actor that starts so many children."""
+
+    def __init__(self, wanted: int) -> None:
+        self._wanted = wanted
+
+    def on_receive(self, message: Any) -> None:
+        wanted, self._wanted = self._wanted, 0
+        for number in range(wanted):
+            self.spawn(Member, name=f"child-{number}")
 
 
 class Member(Actor):
@@ -251,3 +268,56 @@ def test_roots_that_are_started_during_the_stop_are_stopped_too(simulated: Actor
     assert simulated.stop()
     assert [event.path for event in seen.of(ActorEnded)] == ["second", "first", "late"]
     assert simulated.roots() == ()
+
+
+def tracked() -> int:
+    """Return how many objects the garbage collector looks at, after it has run."""
+    gc.collect()
+    return len(gc.get_objects())
+
+
+@pytest.mark.parametrize(("parent", "most"), [(Parent, 5), (Crowd, 7)], ids=["actor", "dynamic supervisor"])
+def test_what_a_collector_looks_at_for_each_child_is_little(parent: type[Actor], most: int) -> None:
+    """Each full collection looks at every object: of a child at its cell, two locks, its incarnation and itself.
+
+    A dynamic supervisor has its spec, and what the rules know of it, too.
+    """
+    with ActorSystem(SimulatedRuntime()) as system:
+        ref: Any = system.start(parent, 500)
+        before = tracked()
+        ref.ask("fill")
+        wait_for_starts(ref)
+        assert 4 * 500 < tracked() - before <= most * 500 + 250
+
+
+@pytest.mark.parametrize("parent", [Parent, Crowd], ids=["actor", "dynamic supervisor"])
+def test_who_is_gone_is_not_left_to_the_collector(parent: type[Actor]) -> None:
+    """Nothing of an actor is in a circle: it is freed when the last who knows it lets go of it."""
+    with ActorSystem(SimulatedRuntime()) as system:
+        ref: Any = system.start(parent, 200)
+        ref.ask("fill")
+        wait_for_starts(ref)
+        gc.collect()
+        before = cells()
+        gc.disable()
+        try:
+            for name in [child.name for child in ref._cell.children]:
+                if parent is Crowd:
+                    ref.ask(StopChild(child=name))
+                else:
+                    next(child for child in ref._cell.children if child.name == name).ref.stop()
+            wait_for_starts(ref)
+            assert before - cells() > 100, "all but the last ones, which are remembered"
+        finally:
+            gc.enable()
+
+
+def cells() -> int:
+    """Return how many actors are there, or are left to the collector."""
+    return sum(type(each) is Cell for each in gc.get_objects())
+
+
+def wait_for_starts(ref: ActorRef[Any]) -> None:
+    """Return when all has come to rest."""
+    for _ in range(3):
+        ref.ask(CountChildren() if ref.actor_class is Crowd else "look")
