@@ -41,7 +41,7 @@ def test_no_more_frames_are_kept_for_who_reads_than_the_scenario_says(holds: int
     stages: list[Stage] = []
     played(scene(reader="nobody", holds=holds).wait(ms=100), on_stage=stages.append).check()
     (past,) = stages[0].session.record().past_streams
-    dropped = past.meter.dropped_by_reason()
+    dropped = past.snapshot().dropped
     assert dropped[Reason.CLOSED] == holds
     assert dropped[Reason.OVERFLOW] > 3
 

@@ -137,7 +137,7 @@ class StreamState:
         self.actor = self.drained = self.feed = None
         self.steps = ()
         self.meter.on_gone = None
-        return PastStream(path, self.pipeline_names, self.meter, self.output, self.done, self.written)
+        return PastStream(path, self)
 
 
 def new_stream(
@@ -157,25 +157,52 @@ def new_stream(
     )
 
 
-@dataclass(slots=True)
 class PastStream:
-    """What is remembered of a stream that is gone. Somebody may still read what is in its output."""
+    """What is remembered of a stream that is gone. Somebody may still read what is in its output; then only the counts stay."""
 
-    path: str
-    pipeline_names: tuple[str, ...]
-    meter: StreamMeter
-    output: Output
-    done: "Future[None]"
-    written: "Future[None]"
+    __slots__ = ("_open", "_sealed")
+
+    def __init__(self, path: str, stream: StreamState) -> None:
+        self._sealed: StreamSnapshot | None = None
+        self._open: tuple[str, tuple[str, ...], StreamMeter, Output, Future[None], Future[None]] | None = (
+            path, stream.pipeline_names, stream.meter, stream.output, stream.done, stream.written,
+        )  # fmt: skip
+        self.seal()
+
+    def seal(self) -> StreamSnapshot:
+        """Return the counts; keep nothing else, if they change no more: a session remembers thousands. Any thread."""
+        still = self._open
+        if still is None:
+            assert self._sealed is not None
+            return self._sealed
+        path, names, meter, output, done, written = still
+        over = not meter.in_flight and not output.unread and done.done() and written.done()
+        counts = _stream_snapshot(path, names, meter, done)
+        if over:
+            self._sealed = counts
+            self._open = None  # last: who finds nothing here finds the counts
+        return counts
 
     @property
     def balanced(self) -> bool:
         """Whether each frame that went in has come out, or was counted as dropped."""
-        return self.meter.in_flight == 0
+        return self.seal().in_flight == 0
+
+    def close(self) -> None:
+        """Count what nobody has read as dropped."""
+        still = self._open
+        if still is not None:
+            still[3].close()
+
+    def give_up(self) -> None:
+        """Wait for its sink no longer."""
+        still = self._open
+        if still is not None:
+            still[5].try_set(None)
 
     def snapshot(self) -> StreamSnapshot:
         """Return it as a frozen record."""
-        return _stream_snapshot(self.path, self.pipeline_names, self.meter, self.done)
+        return self.seal()
 
 
 def _stream_snapshot(

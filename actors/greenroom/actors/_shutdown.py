@@ -32,7 +32,7 @@ async def shut_down(
     for room in env.rooms.copy().values():
         close_room(env, room)
     for stream in env.past_streams.copy():
-        stream.output.close()  # what nobody has read by now is counted as dropped
+        stream.close()  # what nobody has read by now is counted as dropped
     # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
     await _within(env, [book.all_closed() for book in env.past_processors.copy()], deadline_ns)
     if env.runtime.simulated:
@@ -40,9 +40,7 @@ async def shut_down(
     else:
         await asyncio.to_thread(_close_threads, env, system, owns_runtime)
     for stream in env.past_streams.copy():
-        stream.written.try_set(
-            None
-        )  # a sink that hangs is not waited for any longer; its thread is among what is left
+        stream.give_up()  # a sink that hangs is not waited for any longer; its thread is among what is left
     remains = replace(left_over(env, system, own_runtime=owns_runtime), actors=late)
     report = report_of(env, system, remains)
     return replace(report, verdicts=check(report))
