@@ -87,7 +87,8 @@ def child_with_ref(system: ActorSystem, **fields: Any) -> tuple[ActorRef[Any], A
         def on_receive(self, message: Any) -> Any:
             return self.ref_of("child") if message == "child" else super().on_receive(message)
 
-    spec = ChildSpec(id="child", start=Probe, **{"dispatcher": Dispatcher.CALLER, **fields})
+    dispatcher: Dispatcher = fields.pop("dispatcher", Dispatcher.CALLER)
+    spec = ChildSpec(id="child", start=Probe, dispatcher=dispatcher, **fields)
     top = system.start(Top, SupervisorFlags(intensity=1000), [spec])
     child = top.ask("child", timeout=5)
     if spec.dispatcher is Dispatcher.CALLER:

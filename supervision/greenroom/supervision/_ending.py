@@ -362,9 +362,7 @@ class Ending(Place):
         cause = life.cause or Normal()
         if is_abnormal(cause):
             self.note_failure(_kind_of(cause), life.number)
-        if self.record is not None or not isinstance(
-            cause, Shutdown
-        ):  # else it stopped as it was told, at once
+        if self.record is not None or type(cause) is not Shutdown:  # else it stopped as it was told, at once
             self.note(_ENDED, type(cause).__name__, life.number)
         if life.deferred is not None:
             life.fail_deferred(self._answer_at_end(cause, life))
