@@ -1,6 +1,8 @@
 """What cannot work is refused at once, by name; nothing is left open, and the session is as it was."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -110,13 +112,17 @@ def test_what_is_no_audio_track() -> None:
     """A video track, or no track at all."""
 
     async def story() -> None:
+        session = await default_session()
         sfu = Sfu("lobby")
+        attach(session, sfu.room)
         sfu.join("anna")
         sfu.publish("anna", "TR_V", rtc.TrackSource.SOURCE_CAMERA)
         video = sfu.subscribe("anna", "TR_V", kind=rtc.TrackKind.KIND_VIDEO)
+        before = shown(session)
         for wrong in (video, None, "TR_V"):
-            with pytest.raises(NotAudio):
-                AudioStream(wrong)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+            with pytest.raises(NotAudio, match=f"{type(wrong).__name__} is no audio track"):
+                AudioStream(wrong, processors=Scribe)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert shown(session) == before
 
     play(story)
 
@@ -125,16 +131,19 @@ def test_a_participant_who_has_left() -> None:
     """Or who never was in a room that is known."""
 
     async def story() -> None:
+        session = await default_session()
         sfu = Sfu("lobby")
-        attach(await default_session(), sfu.room)
+        attach(session, sfu.room)
         anna = sfu.join("anna")
         sfu.leave("anna")
+        before = shown(session)
         with pytest.raises(NotInRoom, match="'anna'"):
             AudioStream.from_participant(participant=anna, track_source=MICROPHONE)
         with pytest.raises(NotInRoom, match="attach"):
             AudioStream.from_participant(participant=Sfu("elsewhere").join("ben"), track_source=MICROPHONE)
         with pytest.raises(NotAnOption, match="participant is a str"):
             AudioStream.from_participant(participant="anna", track_source=MICROPHONE)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        assert shown(session) == before
 
     play(story)
 
@@ -145,8 +154,11 @@ def test_two_loops() -> None:
     async def story() -> None:
         track = Voice(1000).start().track
         other = asyncio.new_event_loop()
+        session = await default_session()
+        before = shown(session)
         with pytest.raises(WrongLoop, match="another event loop"):
-            AudioStream(track, loop=other)
+            AudioStream(track, loop=other, processors=Scribe)
+        assert shown(session) == before
         other.close()
         stream = AudioStream(track, loop=asyncio.get_running_loop())
         refused: list[str] = []
@@ -336,6 +348,18 @@ def test_an_sdk_that_is_not_known(version: str) -> None:
     """It is refused by its version, with those that would do."""
     with pytest.raises(SdkUnsupported, match=r">=1\.1\.12,<2"):
         check_version(version)
+
+
+def test_an_sdk_that_is_not_known_is_refused_when_the_adapter_is_imported() -> None:
+    """At once, by an `ImportError` that a stranger can read; not when a room is busy."""
+    code = "import livekit.rtc; livekit.rtc.__version__ = '0.18.0'; import greenroom.adapters.livekit"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith(
+        "SdkUnsupported: livekit 0.18.0 is installed; greenroom supports livekit>=1.1.12,<2"
+    )
 
 
 @pytest.mark.parametrize("name", ["_resolve_room", "_unregister_audio_stream"])
