@@ -97,7 +97,8 @@ def _shares(count: int, weights: Sequence[int]) -> list[int]:
     >>> _shares(10, [1, 1, 2]), _shares(3, [1, 100, 1])
     ([3, 3, 4], [1, 1, 1])
     """
-    spare, total, shares, given, seen = count - len(weights), sum(weights), [], 0, 0
+    shares: list[int] = []
+    spare, total, given, seen = count - len(weights), sum(weights), 0, 0
     for weight in weights:
         seen += weight
         upto = -(-spare * seen // total)
@@ -121,7 +122,7 @@ class Campaign:
 
     def __init__(self, legs: Sequence[Sweep]) -> None:
         self.legs = tuple(legs)
-        self.tallies = [Tally() for _ in self.legs]
+        self.tallies: list[Tally] = [Tally() for _ in self.legs]
 
     @property
     def schedules(self) -> int:

@@ -157,7 +157,7 @@ def next_of(cell: Mailbox) -> str:
 
 def name_of(item: Any) -> str:
     """Name a message so that it is the same in every run: no addresses, and no more than its type where it has any."""
-    kind: type[Any] = type(item)
+    kind: type[Any] = cast("Any", type(item))
     if kind is Ask:
         return f"ask {name_of(item.message)}"
     if issubclass(kind, _PLAIN):
