@@ -14,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -81,16 +82,21 @@ class Reading:
 
 
 class Speaking:
-    """Four tracks that speak for as long as they are told to."""
+    """Four tracks that speak for as long as they are told to, on a thread of their own, as a network has its own."""
 
     def __init__(self) -> None:
-        self._sources = [rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0) for _ in range(TRACKS)]
-        self.tracks = [rtc.LocalAudioTrack.create_audio_track("voice", source) for source in self._sources]
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
         self._frame = rtc.AudioFrame(np.full(BLOCK, 1000, np.int16).tobytes(), RATE_HZ, 1, BLOCK)
+        self._sources = [rtc.AudioSource(RATE_HZ, 1, queue_size_ms=0, loop=self._loop) for _ in range(TRACKS)]
+        self.tracks = [rtc.LocalAudioTrack.create_audio_track("voice", source) for source in self._sources]
 
     async def speak(self, seconds: float) -> None:
         """Speak ten milliseconds every ten milliseconds."""
-        loop = asyncio.get_running_loop()
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._speak(seconds), self._loop))
+
+    async def _speak(self, seconds: float) -> None:
+        loop = self._loop
         began = loop.time()
         for number in range(round(seconds * 100)):
             await asyncio.sleep(max(0.0, began + number / 100 - loop.time()))

@@ -1,5 +1,6 @@
 """A stream's books, and its histogram."""
 
+from collections import Counter
 from math import ceil
 from typing import cast
 
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.actors.lanekit import ManualRuntime, frame
 
-from greenroom.actors._meter import Histogram, StreamMeter, bucket_of, middle_of
+from greenroom.actors._meter import FOLDED, Histogram, StreamMeter, bucket_of, buckets_of, middle_of
 from greenroom.actors.processors import Reason
 from greenroom.supervision.runtime import Runtime
 
@@ -52,7 +53,24 @@ def test_a_histogram_does_not_grow_with_the_count() -> None:
     histogram = Histogram()
     for value in range(1_000_000, 1_100_000, 7):
         histogram.add(value)
-    assert len(histogram._buckets) <= 5  # pyright: ignore[reportPrivateUsage]
+    buckets, waiting = histogram._held  # pyright: ignore[reportPrivateUsage]
+    assert len(buckets) <= 5
+    assert len(waiting) < FOLDED
+
+
+@given(st.lists(DURATIONS, max_size=50))
+def test_many_values_fall_where_each_of_them_does(values: list[int]) -> None:
+    """And one below nothing counts as nothing."""
+    assert buckets_of([*values, -5]) == Counter(map(bucket_of, [*values, 0]))
+
+
+def test_a_full_hand_of_durations_is_counted_once() -> None:
+    """Whether they have been put in their buckets or not."""
+    histogram = Histogram()
+    for number in range(2 * FOLDED + 1):
+        histogram.add(number)
+        latency = histogram.latency()
+        assert (latency.count, latency.max_ns) == (number + 1, number)
 
 
 def test_latency_is_from_the_source_to_the_output() -> None:

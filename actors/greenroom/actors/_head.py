@@ -35,7 +35,7 @@ class StreamHead:
 
     Args:
         first: the stream's first lane, or its output.
-        meter: counts them in; its ``on_gone`` becomes this head's.
+        meter: counts them in; its ``on_gone`` becomes this head's when it refuses one for the first time.
         window: FAST: at most the smallest capacity of the stream's lanes and output, so that none overflows.
         on_end: called once with None, or the source's error. May only enqueue.
         on_room: called when `room` turns true again: `Pacer.nudge`.
@@ -57,7 +57,6 @@ class StreamHead:
         self._on_room = on_room
         self._closed = False
         self._refused = False
-        meter.on_gone = self._gone
 
     def send(self, frame: Frame) -> None:
         """Count the frame and hand it to the first lane; does nothing once closed."""
@@ -83,6 +82,7 @@ class StreamHead:
             return True
         # Said before the second look: a frame that leaves in between finds it, or the look finds the frame gone.
         self._refused = True
+        self._meter.on_gone = self._gone  # only from now on: in real time nobody is ever refused
         return self._free()
 
     def _free(self) -> bool:

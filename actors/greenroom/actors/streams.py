@@ -1,7 +1,7 @@
 """What people hold of a stream, of a processor, of media time. Made by a session's other handles."""
 
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -49,27 +49,28 @@ class Stream(AsyncIterator[Frame]):
     def __aiter__(self) -> "Stream":
         return self
 
-    async def __anext__(self) -> Frame:
+    def __anext__(self) -> Coroutine[Any, Any, Frame]:
         """Return the next frame.
 
         Raises:
             StopAsyncIteration: the stream has ended.
             StreamFailed: its source or its pipeline failed.
         """
-        if self._iterator is None:
-            if self._state.sink is not None:
-                raise self._failed(TypeError("a sink takes its frames; it cannot be iterated as well"))
-            runtime = self._track._session.alive().runtime
-            output = self._state.output
-            self._iterator = (
-                SimulatedIterator(output, runtime) if runtime.simulated else StreamIterator(output)
-            )
-        try:
-            return await self._iterator.__anext__()
-        except StopAsyncIteration:
-            raise
-        except Exception as error:
-            raise self._failed(error) from error
+        iterator = self._iterator
+        if iterator is None:
+            iterator = self._iterator = self._iterated()
+        return iterator.__anext__()  # not awaited here: one coroutine less for each frame
+
+    def _iterated(self) -> StreamIterator:
+        if self._state.sink is not None:
+            raise self._failed(TypeError("a sink takes its frames; it cannot be iterated as well"))
+        runtime = self._track._session.alive().runtime
+        output, failed = self._state.output, self._failed
+        return (
+            SimulatedIterator(output, runtime, failed)
+            if runtime.simulated
+            else StreamIterator(output, failed)
+        )
 
     def serve(self, wake: Callable[[], None]) -> None:
         """Read it by `take` instead of iterating: ``wake()`` is called, on any thread, when there is something again."""

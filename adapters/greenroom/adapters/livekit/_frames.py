@@ -33,7 +33,6 @@ class Heard(Vouched):
         rate_hz: int,
         channels: int,
         frames: int,
-        *,
         timestamp_ns: int = 0,
         annotations: Mapping[str, object] = NO_ANNOTATIONS,
         given: rtc.AudioFrame | None = None,
@@ -63,9 +62,12 @@ class Heard(Vouched):
     def copied(self) -> rtc.AudioFrame:
         """Return it as LiveKit's, with samples of its own: whoever gets that may write in it."""
         notes = self.annotations
-        data = self._data if self.given is None else self.given.data
         return rtc.AudioFrame(
-            bytearray(data), self.rate_hz, self.channels, self.frames, userdata=dict(notes) if notes else None
+            bytearray(self._data if self.given is None else self.given.data),
+            self.rate_hz,
+            self.channels,
+            self.frames,
+            userdata=dict(notes) if notes else None,
         )
 
 
@@ -135,9 +137,9 @@ def returned(result: rtc.AudioFrame, frame: Frame) -> Frame:
                 rate_hz,
                 channels,
                 count,
-                timestamp_ns=frame.timestamp_ns,
-                annotations=notes or NO_ANNOTATIONS,
-                given=result,
-                origin=frame,
+                frame.timestamp_ns,
+                notes or NO_ANNOTATIONS,
+                result,
+                frame,
             )
     return from_rtc(result, frame.timestamp_ns, before=before)
