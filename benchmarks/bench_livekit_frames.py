@@ -1,8 +1,7 @@
 """What a frame costs in a stream of LiveKit's with greenroom, beside upstream's own with the same processor: CPU, not time.
 
-Each side has a process of its own, with forty streams open all the time. They are measured by turns, a second each, and
-only one speaks at a time: so a ratio is of two neighbouring seconds, and what the machine does meanwhile weighs on
-both. The figures are medians of the turns. Two paths:
+Each side has forty streams open all the time, and only one side speaks at a time. A ratio is the median of those of
+neighbouring turns. Two paths:
 
 - *loopback*: real frames, from an `rtc.AudioSource` through a local track, on all the threads that take part;
 - *handed*: the same events of the SDK, put where its native threads put them, from one thread.
@@ -10,28 +9,24 @@ both. The figures are medians of the turns. Two paths:
 
 import asyncio
 import ctypes
-import json
-import os
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from typing import Any, Final, cast
 
 import numpy as np
+from benchmarks._livekit import BLOCK, RATE_HZ, Figures, Noop, Reading, by_turns, middle, opened, serve
 from benchmarks._table import Row, show
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiClient
 from livekit.rtc._proto import ffi_pb2
 
 from greenroom.actors import Placement, ProcessorSpec, Session
-from greenroom.adapters.livekit import AudioStream
 
-RATE_HZ: Final = 48_000
-BLOCK: Final = RATE_HZ // 100
 STREAMS: Final = 40
 TRACKS: Final = 4
 TURNS: Final = 15
@@ -40,45 +35,6 @@ SETTLED_S: Final = 0.3
 HANDED_FRAMES: Final = 50
 GOALS: Final = {"process": 1.15, "loop": 1.10}
 SIDES: Final = {"inline": "inline, as upstream", "thread": "on a thread of its own"}
-READY: Final = "ready"
-
-Figures = dict[str, float]
-
-
-class Noop(rtc.FrameProcessor[rtc.AudioFrame]):
-    """Returns what it is given."""
-
-    @property
-    def enabled(self) -> bool:
-        return True
-
-    @enabled.setter
-    def enabled(self, value: bool) -> None: ...
-
-    def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
-        return frame
-
-    def _close(self) -> None: ...
-
-
-def opened(side: str, track: rtc.Track, session: Session) -> Any:
-    """Open a stream of one side."""
-    if side == "upstream":
-        return rtc.AudioStream(track, noise_cancellation=Noop(), auto_close_noise_cancellation=True)
-    spec = ProcessorSpec(name="noop", factory=cast("Any", Noop), placement=Placement(side))
-    return AudioStream(track, processors=spec, session=session)
-
-
-class Reading:
-    """Reads a stream, and counts."""
-
-    def __init__(self, stream: Any) -> None:
-        self.frames = 0
-        self._task = asyncio.create_task(self._read(stream))
-
-    async def _read(self, stream: Any) -> None:
-        async for _ in stream:
-            self.frames += 1
 
 
 class Speaking:
@@ -170,82 +126,38 @@ class Handing:
                 event.ParseFromString(data)
                 put(event)
             while heard(readings) < before + (number + 1) * STREAMS:  # noqa: ASYNC110 - a frame is no event here
-                await asyncio.sleep(0)  # until all have been woken
+                await asyncio.sleep(0)
         return used.per(HANDED_FRAMES * STREAMS)
 
 
-async def serve(path: str, side: str) -> None:
-    """Hold forty streams open, and measure whenever told to, until the input ends."""
+async def stand(path: str, side: str) -> None:
+    """Hold forty streams open, and measure whenever told to."""
     handing = Handing()
     measure: Callable[[list[Reading], Speaking], Awaitable[Figures]] = (
         handing if path == "handed" else loopback
     )
+    kind: Any = Noop
+    if side != "upstream":
+        kind = ProcessorSpec(name="noop", factory=cast("Any", Noop), placement=Placement(side))
     async with Session() as session:
         speaking = Speaking()
         with handing.watching():
-            streams = [opened(side, speaking.tracks[n % TRACKS], session) for n in range(STREAMS)]
+            streams = [opened(side, speaking.tracks[n % TRACKS], kind, session) for n in range(STREAMS)]
         readings = [Reading(stream) for stream in streams]
         while heard(readings) < STREAMS * 10:
             await speaking.speak(0.1)
         await asyncio.sleep(SETTLED_S)
-        print(READY, flush=True)
-        loop = asyncio.get_running_loop()
-        while await loop.run_in_executor(None, sys.stdin.readline):
-            print(json.dumps(await measure(readings, speaking)), flush=True)
-    os._exit(0)
-
-
-class Side:
-    """One side's process."""
-
-    def __init__(self, path: str, side: str) -> None:
-        self.figures: list[Figures] = []
-        self._process = subprocess.Popen(  # noqa: S603 - this very module
-            [sys.executable, "-m", "benchmarks.bench_livekit_frames", path, side],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._answer() == READY
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
-
-    def turn(self) -> None:
-        """Let it be measured once."""
-        assert self._process.stdin is not None
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        self.figures.append(json.loads(self._answer()))
-
-    def close(self) -> None:
-        """End it."""
-        self._process.kill()
-        self._process.communicate()
-
-
-def by_turns(path: str, turns: int = TURNS) -> dict[str, list[Figures]]:
-    """Measure all sides by turns."""
-    with ExitStack() as stack:
-        sides = {name: Side(path, name) for name in ("upstream", *SIDES)}
-        for side in sides.values():
-            stack.callback(side.close)
-        for _ in range(turns):
-            for side in sides.values():
-                side.turn()
-    return {name: side.figures for name, side in sides.items()}
+        await serve(partial(measure, readings, speaking))
 
 
 def _row(path: str, side: str, key: str, found: dict[str, list[Figures]]) -> Row:
-    here, beside = (median(each[key] for each in found[name]) for name in (side, "upstream"))
     ratio = median(
         ours[key] / theirs[key] for ours, theirs in zip(found[side], found["upstream"], strict=True)
     )
     return Row(
         what=f"livekit: CPU per frame of {STREAMS} streams, {path}, no-op {SIDES[side]}: {key}",
-        here=f"{here:.1f} us",
-        beside=f"{beside:.1f} us upstream",
+        here=f"{middle(found[side], key):.1f} us",
+        beside=f"{middle(found['upstream'], key):.1f} us upstream",
         ratio=f"{ratio:.2f}",
         goal=f"<= {GOALS[key]:.2f}",
         met=ratio <= GOALS[key],
@@ -254,12 +166,15 @@ def _row(path: str, side: str, key: str, found: dict[str, list[Figures]]) -> Row
 
 def rows() -> list[Row]:
     """Measure all."""
-    found = {path: by_turns(path) for path in ("loopback", "handed")}
+    found = {
+        path: by_turns("bench_livekit_frames", path, ("upstream", *SIDES), TURNS)
+        for path in ("loopback", "handed")
+    }
     return [_row(path, side, key, found[path]) for path in found for side in SIDES for key in GOALS]
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 2:
-        asyncio.run(serve(sys.argv[1], sys.argv[2]))
+        asyncio.run(stand(sys.argv[1], sys.argv[2]))
     else:
         show(rows())
