@@ -346,6 +346,13 @@ def level_of(event: rtc.AudioFrameEvent) -> int:
     return int(event.frame.data[0])
 
 
+async def loud(stream: Any) -> int:
+    """Return what the next frame is full of that is not silent: a source begins with silence, and falls back into it when it is late."""
+    while not (level := level_of(await anext(stream))):
+        pass
+    return level
+
+
 @asynccontextmanager
 async def reading(stream: Any) -> AsyncGenerator[list[int], None]:
     """Read a stream in the background; give the levels that come out."""

@@ -30,6 +30,7 @@ from tests.livekit.sdkkit import (
     collected,
     level_of,
     listen,
+    loud,
     play,
     reading,
     until,
@@ -204,7 +205,7 @@ def test_g6_a_processor_that_raises_while_attaching_leaves_no_orphan() -> None:
         await until(lambda: theirs.frames > 3)
         ours = Scribe(raises={"info": RuntimeError("no")})
         stream = AudioStream(track, noise_cancellation=ours)
-        assert level_of(await anext(stream)) == 1000
+        assert await loud(stream) == 1000
         await until(lambda: ours.closed)
         await stream.aclose()
         assert ours.frames == 0
@@ -382,7 +383,7 @@ def test_g12_a_processor_whose_enabled_raises_is_bypassed() -> None:
         await until(lambda: task_of(upstream).done())
         assert isinstance(task_of(upstream).exception(), RuntimeError)
         stream = AudioStream(track, noise_cancellation=Scribe(raises=dict(broken)))
-        assert [level_of(await anext(stream)) for _ in range(5)] == 5 * [1000]
+        assert [await loud(stream) for _ in range(5)] == 5 * [1000]
         assert not waiting.done()
         waiting.cancel()
         await stream.aclose()
@@ -413,7 +414,7 @@ def test_g13_what_is_no_frame_is_not_handed_out() -> None:
         ours = Wrong(None)
         stream = AudioStream(track, noise_cancellation=ours)
         await until(lambda: ours.frames)
-        assert [level_of(await anext(stream)) for _ in range(5)] == 5 * [1000]
+        assert [await loud(stream) for _ in range(5)] == 5 * [1000]
         await upstream.aclose()
         await stream.aclose()
 
@@ -459,7 +460,7 @@ def test_g15_a_class_is_a_factory_and_a_selector_is_refused() -> None:
 
         for ignored in (Scribe, selector):
             upstream = rtc.AudioStream(track, noise_cancellation=ignored)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-            assert level_of(await anext(upstream)) == 1000
+            assert await loud(upstream) == 1000
             await upstream.aclose()
         stream = AudioStream(track, noise_cancellation=Scribe)
         async for event in stream:
