@@ -71,6 +71,10 @@ class Clock:
                 self._condition.notify()
         return handle
 
+    def was_forked(self) -> None:
+        """Hear, in a process that was forked, that its thread is not there, nor whoever held the lock."""
+        self._condition = threading.Condition()
+
     def cancelled(self) -> None:
         self._dead += 1  # an estimate is enough: a lost count delays a clean-up
         if self._dead > SLACK and self._until_ns and self._many_dead():

@@ -13,6 +13,7 @@ Laws:
 
 from typing import TYPE_CHECKING, Any, Final
 
+from greenroom.supervision._forking import remember
 from greenroom.supervision._threads import new_recursive_lock
 from greenroom.supervision.errors import AskCycle
 
@@ -21,9 +22,21 @@ if TYPE_CHECKING:
     from greenroom.supervision._incarnation import Incarnation
     from greenroom.supervision._place import Place
 
-# One for all systems, because actors of one may ask those of another. Re-entrant, for finalizers.
-_lock: Final = new_recursive_lock()
-_waits: Final[dict["Incarnation", "Future[Any]"]] = {}
+
+class _Book:
+    """Who waits for what: one for all systems, because actors of one may ask those of another."""
+
+    def __init__(self) -> None:
+        self.lock = new_recursive_lock()  # for finalizers
+        self.waits: dict[Incarnation, Future[Any]] = {}
+
+    def was_forked(self) -> None:
+        """Hear, in a process that was forked, that nobody waits there, and nobody holds the lock."""
+        self.lock, self.waits = new_recursive_lock(), {}
+
+
+_book: Final = _Book()
+remember(_book)
 
 
 class Waiting:
@@ -46,21 +59,21 @@ class Waiting:
         life = cell.life
         if cell.zombies and cell.system.runtime.thread_id() in cell.zombies:
             return  # not the present incarnation's thread, or not for long
-        with _lock:
+        with _book.lock:
             circle = _circle(cell, self._future)
             if circle:
                 raise AskCycle(circle)
-            self._life, self._before = life, _waits.get(life)
-            _waits[life] = self._future
+            self._life, self._before = life, _book.waits.get(life)
+            _book.waits[life] = self._future
 
     def __exit__(self, *_: object) -> None:
         if self._life is None:
             return
-        with _lock:
+        with _book.lock:
             if self._before is None:
-                del _waits[self._life]
+                del _book.waits[self._life]
             else:
-                _waits[self._life] = self._before
+                _book.waits[self._life] = self._before
 
 
 def _circle(cell: "Place", future: "Future[Any]") -> tuple[str, ...]:
@@ -72,7 +85,7 @@ def _circle(cell: "Place", future: "Future[Any]") -> tuple[str, ...]:
             return ()
         if asked is cell:
             return (*(each.path for each in chain), cell.path)
-        further = _waits.get(asked.life)
+        further = _book.waits.get(asked.life)
         if further is None or asked in chain or asked.life.fenced:
             return ()
         chain[asked] = None
@@ -81,4 +94,4 @@ def _circle(cell: "Place", future: "Future[Any]") -> tuple[str, ...]:
 
 def waits() -> int:
     """Return how many handlers wait now."""
-    return len(_waits)
+    return len(_book.waits)

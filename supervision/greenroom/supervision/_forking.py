@@ -1,4 +1,4 @@
-"""What becomes of a runtime in a process that is forked: its threads are not there, so nothing may be waited for."""
+"""What becomes of runtimes and systems in a process that is forked: no thread is there, so nothing may be waited for."""
 
 import os
 from typing import Any, Final, NoReturn
@@ -6,7 +6,7 @@ from weakref import WeakSet
 
 from greenroom.supervision.errors import RuntimeClosed
 
-_runtimes: Final[WeakSet[Any]] = WeakSet()
+_remembered: Final[WeakSet[Any]] = WeakSet()
 
 
 class RuntimeForked(RuntimeClosed):
@@ -17,26 +17,19 @@ class RuntimeForked(RuntimeClosed):
         RuntimeError.__init__(self, f"a forked process has none of the threads that run these actors; {hint}")
 
 
-class Everybody(set[int]):
-    """Says of every thread that it is one of them."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
 def refuse(*_: object) -> NoReturn:
     """Stand in for what needs those threads."""
     raise RuntimeForked
 
 
-def remember(runtime: Any) -> None:
-    """Have ``runtime.was_forked()`` called in each process that is forked from this one."""
-    _runtimes.add(runtime)
+def remember(each: Any) -> None:
+    """Have ``each.was_forked()`` called in each process that is forked from this one, as long as it lives."""
+    _remembered.add(each)
 
 
 def _in_child() -> None:
-    for runtime in list(_runtimes):
-        runtime.was_forked()
+    for each in list(_remembered):
+        each.was_forked()
 
 
 if hasattr(os, "register_at_fork"):

@@ -22,8 +22,12 @@ class Names:
     def __init__(self) -> None:
         # The innermost lock: it is taken under a cell's, and nothing else is taken under it. Re-entrant, because a
         # finalizer may end an actor while this thread holds it.
-        self._lock: Final = new_recursive_lock()
+        self._lock = new_recursive_lock()
         self._holders: Final[dict[str, Place]] = {}
+
+    def was_forked(self) -> None:
+        """Hear, in a process that was forked, that whoever held the lock is not there."""
+        self._lock = new_recursive_lock()
 
     def find(self, name: str) -> Any:
         """Return the ref of who is called ``name``, or None."""

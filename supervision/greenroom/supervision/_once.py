@@ -17,9 +17,9 @@ class Once:
         - the thread that is at it may ask for it again, and does not wait for itself.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, done: bool = False) -> None:
         self._lock = new_recursive_lock()
-        self._done = False
+        self._done = done
         self._at_it: tuple[int, Future[None]] | None = None
 
     def once(self, function: Callable[[], None], patience_ns: int | None, hurry: Callable[[], None]) -> None:

@@ -11,7 +11,8 @@ from greenroom.supervision._cell import Cell
 from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
-from greenroom.supervision._forking import RuntimeForked
+from greenroom.supervision._forked import renew
+from greenroom.supervision._forking import remember
 from greenroom.supervision._future import Future, would_block
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, log_bug, outline
@@ -89,6 +90,11 @@ class ActorSystem(ClosedByAwait):
         self._closing = Once()
         self._attached: dict[Callable[[], None], None] = {}
         self._crashes: Repeats[tuple[str, str]] = Repeats()
+        remember(self)
+
+    def was_forked(self) -> None:
+        """Hear that this is another process now, which has none of the threads: the machine calls this."""
+        renew(self)
 
     @overload
     def start(self, actor_class: type[A], *args: Any, **kwargs: Any) -> ActorRef[A]: ...
@@ -360,8 +366,6 @@ class ActorSystem(ClosedByAwait):
             self.stop(timeout_ns)
         except AskTimeout:
             self._give_up()
-        except RuntimeForked:  # this process has none of all that
-            return
         for (path, kind), count in self._crashes.left().items():
             with suppress(Exception):
                 get_logger(actor=path).warning("actor.crashed", error=kind, count=count)

@@ -210,7 +210,10 @@ class ThreadRuntime:
         """Hear, in a process that was forked, that there are no threads: who sends or waits is refused, not kept."""
         self._closed = self._gone = True
         self._lock = new_recursive_lock()
-        self.own = _forking.Everybody()  # so nobody runs an actor's handler here by asking it
+        self._clock.was_forked()
+        current.cell = None  # should a handler have forked: what follows here is none
+        self.zombies[0] = "forked"  # so that who sends looks for its own number, and is refused
+        self.thread_id = _forking.refuse
         self.wait = _forking.refuse  # type: ignore[method-assign,assignment]
         for shared in self._shared.values():
             shared.submit = _forking.refuse
