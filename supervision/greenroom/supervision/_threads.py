@@ -118,7 +118,7 @@ class ThreadRuntime:
 
     throughput: Final = THREAD_THROUGHPUT
     simulated: Final = False
-    thread_id = staticmethod(thread_id)
+    thread_id: Callable[[], int] = staticmethod(_thread.get_ident)
     now_ns = staticmethod(time.monotonic_ns)
     lock = staticmethod(new_lock)
 
