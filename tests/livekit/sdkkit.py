@@ -15,6 +15,7 @@ import numpy as np
 from livekit import rtc
 from livekit.rtc._ffi_client import FfiHandle
 from livekit.rtc._proto import handle_pb2, participant_pb2, room_pb2, track_pb2
+from tests.livekit.noting import Noting
 
 from greenroom.adapters.livekit import close_default_session
 
@@ -216,7 +217,7 @@ class Sfu:
 # -- processors -------------------------------------------------------------------------------------------------------
 
 
-class Scribe(rtc.FrameProcessor[rtc.AudioFrame]):
+class Scribe(Noting):
     """A processor of LiveKit's that writes down what it is told, and adds to each sample.
 
     Args:
@@ -257,20 +258,6 @@ class Scribe(rtc.FrameProcessor[rtc.AudioFrame]):
         self.told.append((what, *values))
         if what in self.raises:
             raise self.raises[what]
-
-    def _on_stream_info_updated(
-        self, *, room_name: str, participant_identity: str, publication_sid: str
-    ) -> None:
-        self._note("info", room_name, participant_identity, publication_sid)
-
-    def _on_stream_info_cleared(self) -> None:
-        self._note("info cleared")
-
-    def _on_credentials_updated(self, *, token: str, url: str) -> None:
-        self._note("credentials", token, url)
-
-    def _on_credentials_cleared(self) -> None:
-        self._note("credentials cleared")
 
     def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         if self.closed:

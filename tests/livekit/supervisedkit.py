@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 from livekit import rtc
+from tests.livekit.noting import Noting
 
 from greenroom.adapters.livekit._steward import close_steward
 
@@ -25,7 +26,7 @@ def level_of(got: rtc.AudioFrame) -> int:
     return got.data[0]
 
 
-class Halving(rtc.FrameProcessor[rtc.AudioFrame]):
+class Halving(Noting):
     """Halves, and remembers all that it was told; ``gate`` holds it up in the middle of a frame."""
 
     def __init__(self) -> None:
@@ -49,10 +50,10 @@ class Halving(rtc.FrameProcessor[rtc.AudioFrame]):
     @enabled.setter
     def enabled(self, value: bool) -> None: ...
 
-    def _note(self, *what: str) -> None:
+    def _note(self, what: str, *values: Any) -> None:
         self.after_close += self.closed.is_set()
         with self.news:
-            self.told.append(what)
+            self.told.append((what, *values))
             self.news.notify_all()
 
     def heard(self, count: int) -> list[str]:
@@ -60,20 +61,6 @@ class Halving(rtc.FrameProcessor[rtc.AudioFrame]):
         with self.news:
             assert self.news.wait_for(lambda: len(self.told) >= count, PATIENCE_S), self.told
             return [each[0] for each in self.told]
-
-    def _on_stream_info_updated(
-        self, *, room_name: str, participant_identity: str, publication_sid: str
-    ) -> None:
-        self._note("info", room_name, participant_identity, publication_sid)
-
-    def _on_stream_info_cleared(self) -> None:
-        self._note("info cleared")
-
-    def _on_credentials_updated(self, *, token: str, url: str) -> None:
-        self._note("credentials", token, url)
-
-    def _on_credentials_cleared(self) -> None:
-        self._note("credentials cleared")
 
     def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         self.after_close += self.closed.is_set()

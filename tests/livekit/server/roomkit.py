@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 from livekit import api, rtc
+from tests.livekit.noting import Noting
 from tests.livekit.server.serverkit import KEY, ROOT, SECRET, Server
 from tests.livekit.server.tones import loudest
 
@@ -106,7 +107,7 @@ async def peer(server: Server, identity: str, room: str = "", *, hz: int = 0) ->
         await made.quit()
 
 
-class Probe(rtc.FrameProcessor[rtc.AudioFrame]):
+class Probe(Noting):
     """Halves what it hears, and remembers whose voice that was, and what it was told."""
 
     def __init__(self) -> None:
@@ -125,23 +126,12 @@ class Probe(rtc.FrameProcessor[rtc.AudioFrame]):
     def enabled(self, value: bool) -> None:
         self.on = value
 
-    def _note(self, *what: str) -> None:
+    def _note(self, what: str, *values: Any) -> None:
         self.after_close += bool(self.closed)
-        self.told.append(what)
-
-    def _on_stream_info_updated(
-        self, *, room_name: str, participant_identity: str, publication_sid: str
-    ) -> None:
-        self._note("info", room_name, participant_identity, publication_sid)
-
-    def _on_stream_info_cleared(self) -> None:
-        self._note("info cleared")
+        self.told.append((what, *values))
 
     def _on_credentials_updated(self, *, token: str, url: str) -> None:
         self._note("credentials", "token" if token else "", url)
-
-    def _on_credentials_cleared(self) -> None:
-        self._note("credentials cleared")
 
     def _process(self, frame: rtc.AudioFrame) -> rtc.AudioFrame:
         self.after_close += bool(self.closed)
