@@ -16,7 +16,7 @@ from greenroom.actors import Session
 CYCLES: Final = 500
 FIRST: Final = 200
 """From here on nothing may grow: pools, caches and the allocator have what they need."""
-AT_ONCE: Final = 10
+AT_ONCE: Final = 5
 SETTLED_S: Final = 0.5
 GROWN_MB: Final = 2.0
 

@@ -44,12 +44,13 @@ def play(story: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
 
 
 async def opened(session: Session, feed: Feed) -> Stream:
-    """Return a stream on a feed, with frames in it that nobody reads."""
+    """Return a stream on a feed that has been read from, with frames in it that nobody reads any more."""
     room = await session.open_room("lobby")
     track = await room.open_track("anna")
     stream = await track.open_stream([], feed=feed)
-    for number in range(FRAMES):
+    for number in range(FRAMES + 1):
         feed.push(frame(number))
+    await anext(stream)
     return stream
 
 

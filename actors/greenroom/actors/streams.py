@@ -65,7 +65,8 @@ class Stream(AsyncIterator[Frame]):
         if self._state.sink is not None:
             raise self._failed(TypeError("a sink takes its frames; it cannot be iterated as well"))
         runtime = self._track._session.alive().runtime
-        output, failed = self._state.output, self._failed
+        # Not a method of this: what the output holds must not hold the stream, which would never be collected.
+        output, failed = self._state.output, partial(_failure, self._track, self._state)
         return (
             SimulatedIterator(output, runtime, failed)
             if runtime.simulated
@@ -167,8 +168,7 @@ class Stream(AsyncIterator[Frame]):
             raise self._failed(self._state.error)
 
     def _failed(self, error: BaseException) -> StreamFailed:
-        told = self._track._session.record().told(error)
-        return StreamFailed(f"{self._track._state.path}/stream:{self.name}", error, told)
+        return _failure(self._track, self._state, error)
 
     def snapshot(self) -> StreamSnapshot:
         """Return its counts."""
@@ -290,6 +290,11 @@ def end_stream(state: StreamState, *, discard: bool) -> None:
     state.removed = True
     if state.actor is not None and not state.gone.done():
         state.actor.send(CloseStream(discard=discard))
+
+
+def _failure(track: "Track", state: StreamState, error: BaseException) -> StreamFailed:
+    told = track._session.record().told(error)
+    return StreamFailed(f"{track._state.path}/stream:{state.name}", error, told)
 
 
 def _forget(state: StreamState, env: Env) -> None:
