@@ -185,6 +185,8 @@ def interrupted(setting: Setting, at: int) -> bool:
     assert not closing.is_alive(), system.paths()
     for thread in threading.enumerate():
         if thread.name.startswith("greenroom"):
+            started: threading.Event = getattr(thread, "_started")  # noqa: B009 - who starts one may be interrupted, too
+            assert started.wait(PATIENCE_S)
             thread.join(PATIENCE_S)
             assert not thread.is_alive(), thread.name
     over_in_vain(runtime)
