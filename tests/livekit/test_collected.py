@@ -4,6 +4,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -28,13 +29,22 @@ def output_of(stream: AudioStream) -> Any:
     return line.stream._state.output
 
 
-LOCKS: dict[str, Callable[[AudioStream, Attachment, Session], Any]] = {
-    "output": lambda stream, *_: output_of(stream)._lock,
-    "seat": lambda stream, *_: stream._line.seat._lock,
-    "hall": lambda _, attachment, __: attachment.hall._lock,
-    "attachment": lambda _, attachment, __: attachment._lock,
-    "parking": lambda _, attachment, __: attachment._parking._lock,
-    "pacer": lambda _, __, session: session.record().pacer._lock,
+@dataclass(frozen=True)
+class There:
+    """What there is of one stream."""
+
+    stream: AudioStream
+    attachment: Attachment
+    session: Session
+
+
+LOCKS: dict[str, Callable[[There], Any]] = {
+    "output": lambda there: output_of(there.stream)._lock,
+    "seat": lambda there: there.stream._line.seat._lock,
+    "hall": lambda there: there.attachment.hall._lock,
+    "attachment": lambda there: there.attachment._lock,
+    "parking": lambda there: there.attachment._parking._lock,
+    "pacer": lambda there: there.session.record().pacer._lock,
 }
 
 
@@ -49,7 +59,7 @@ def test_a_stream_that_is_collected_waits_for_no_lock(name: str) -> None:
             scribe = Scribe()
             stream = AudioStream(sfu.enter("anna", "TR_1", Voice().start()), processors=scribe)
             await anext(stream)
-            with collecting_in(LOCKS[name](stream, attachment, session)):
+            with collecting_in(LOCKS[name](There(stream, attachment, session))):
                 in_a_cycle(stream)
                 del stream
             await until(lambda: scribe.closed)

@@ -62,7 +62,8 @@ def test_who_reads_hears_of_the_end_before_any_actor(
 
     async def story() -> None:
         order: list[str] = []
-        send = ActorRef.send
+        kind: Any = ActorRef
+        send = kind.send
 
         def noted(self: ActorRef[Any], message: Any) -> bool:
             order.append(type(message).__name__)
