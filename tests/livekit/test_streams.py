@@ -65,7 +65,7 @@ def test_who_reads_hears_of_the_end_before_any_actor(
         kind: Any = ActorRef
         send = kind.send
 
-        def noted(self: ActorRef[Any], message: Any) -> bool:
+        def noted(self: Any, message: Any) -> Any:
             order.append(type(message).__name__)
             return send(self, message)
 
