@@ -24,8 +24,8 @@ FRAMES: Final[tuple[Mutant, ...]] = (
         "drop-not-counted",
         "frames that an output drops when it is closed are not counted",
         "actors._output",
-        "            wake = self._rouse()\n        for frame in lost:\n            self._meter.dropped(frame, Reason.CLOSED)\n",
-        "            wake = self._rouse()\n",
+        "                self._meter.dropped(lost.popleft(), Reason.CLOSED)\n",
+        "                lost.popleft()\n",
     ),
     mutant(
         "wake-up-lost",
@@ -60,8 +60,8 @@ FRAMES: Final[tuple[Mutant, ...]] = (
         "counted-twice",
         "a frame that overflows is counted as dropped twice",
         "actors._output",
-        "                    lost = [self._frames.popleft() for _ in range(excess)]",
-        "                    lost = [self._frames.popleft() for _ in range(excess)] * 2",
+        "                lost.append(self._frames.popleft())\n        return lost\n",
+        "                lost.append(self._frames.popleft())\n        return lost * 2\n",
     ),
     mutant(
         "new-before-old",
