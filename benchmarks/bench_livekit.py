@@ -171,7 +171,8 @@ def _slow_rows() -> list[Row]:
         Row(
             what=f"livekit: loop lag p99, one slow processor ({SLOW_S * 1e3:.0f} ms a frame) of {STREAMS}",
             here=f"{lag:.1f} ms, {idle:.1f} with none slow",
-            beside=f"{theirs['worst_ms'] if gone else theirs['lag_ms']:.0f} ms upstream{', and no end of it' if gone else ''}",
+            beside=f"{theirs['worst_ms'] if gone else theirs['lag_ms']:.0f} ms upstream{', and no end of it' if gone else ''}"
+            f", {theirs['idle_ms']:.1f} with none slow",
             ratio="",
             goal=f"< {LAG_MS:g} ms",
             met=lag < LAG_MS,
