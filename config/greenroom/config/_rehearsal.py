@@ -23,8 +23,9 @@ class LocksAndTimers(Protocol):
         """Return a mutex, which any thread may release."""
         ...
 
-    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` after ``delay_ns``."""
+    @property
+    def call_later(self) -> Callable[[int, Callable[[], None]], Timer]:
+        """Call the second argument after the first, in ns."""
         ...
 
 

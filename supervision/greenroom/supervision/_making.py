@@ -4,8 +4,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-import pykka
-
 from greenroom.supervision import _checks
 from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
@@ -83,7 +81,7 @@ def make_cell(
         register=register,
     )
     here = make is Cell and cell.dispatcher in POOLED and not system.runtime.simulated
-    ref_type: type[ActorRef[pykka.Actor]] = CallerRef if here else ActorRef
+    ref_type: Any = CallerRef if here else ActorRef
     cell.ref_type = ref_type
     return cell
 

@@ -118,7 +118,6 @@ class ThreadRuntime:
 
     throughput: Final = THREAD_THROUGHPUT
     simulated: Final = False
-    thread_id: Callable[[], int] = staticmethod(_thread.get_ident)
     now_ns = staticmethod(time.monotonic_ns)
     lock = staticmethod(new_lock)
 
@@ -139,6 +138,7 @@ class ThreadRuntime:
         self.random = random.Random(seed)  # noqa: S311 - jitter is no secret
         self._ids = itertools.count(1)
         self._clock = Clock()
+        self.thread_id: Callable[[], int] = thread_id
         self.call_later: Callable[[int, Callable[[], None]], Timer] = self._clock.call_later
         """Call back on the timer thread after so many ns; what is called may only enqueue and return."""
         # Re-entrant, because a finalizer may start a pinned actor while this thread holds it.

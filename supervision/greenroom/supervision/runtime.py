@@ -84,8 +84,9 @@ class Runtime(Protocol):
         """Return monotonic time in nanoseconds. Simulated: virtual time."""
         ...
 
-    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Timer:
-        """Call ``callback`` after ``delay_ns``, on the timer thread: it may only enqueue and return."""
+    @property
+    def call_later(self) -> Callable[[int, Callable[[], None]], Timer]:
+        """Call the second argument after the first, in ns, on the timer thread: it may only enqueue and return."""
         ...
 
     def undisturbed(self, function: Callable[[], T]) -> T:
@@ -100,7 +101,8 @@ class Runtime(Protocol):
         """Return the event loop of this runtime's own, for asyncio tasks; made when first needed."""
         ...
 
-    def thread_id(self) -> int:
+    @property
+    def thread_id(self) -> Callable[[], int]:
         """Return a number that this thread has and no other that is alive. Simulated: one for each step."""
         ...
 
