@@ -171,6 +171,35 @@ def test_a_lease_that_is_transferred_ends_with_its_stream(seed: int) -> None:
 
 
 @sim
+def test_a_lease_that_is_transferred_as_its_processor_dies(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who hears late that it is the stream's, and was given another processor meanwhile, lets go of that one."""
+    journal = Journal()
+
+    async def story(session: Session) -> None:
+        _, track = await lobby(session)
+        stream, _ = await open_to(track)
+        lease = await session.hold(journal.spec())
+        asked = session.ask
+
+        async def heard_late(ref: Any, message: Any) -> Any:
+            answer = await asked(ref, message)
+            ref._cell.fence("killed by a test")
+            await until(session, lambda: lease.processor == "p#2")
+            return answer
+
+        monkeypatch.setattr(session, "ask", heard_late)
+        await lease.transfer(stream)
+        assert lease.over
+        await until(session, lambda: not session.record().processors)
+        assert not stream.over
+
+    play(seed, story, pace=Pace.REALTIME)
+    assert journal.built == 2
+
+
+@sim
 def test_a_lease_that_is_forgotten_is_given_back(seed: int) -> None:
     """A lease whose handle is collected, or whose block is left, is over."""
     journal = Journal()

@@ -14,7 +14,7 @@ from greenroom.actors._pacer import Pacer
 from greenroom.actors.context import MASK, Credentials
 from greenroom.actors.processors import ProcessorSpec
 from greenroom.actors.snapshots import EventKind, SessionEvent
-from greenroom.supervision import Dispatcher, SupervisionError, get_logger, is_heard
+from greenroom.supervision import ActorRef, Dispatcher, SupervisionError, get_logger, is_heard
 
 get_logger()  # imports structlog now: 80 ms that the first session's event loop must not wait for
 
@@ -66,6 +66,7 @@ class Env:
         self.processors: dict[str, ProcessorBook] = {}
         self.leaving: dict[ProcessorBook, None] = {}
         self.holds: dict[Granted, None] = {}
+        self.holder: ActorRef[Any] | None = None
         self.past_processors: deque[ProcessorBook] = deque()
         self.past_streams: deque[PastStream] = deque()
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)

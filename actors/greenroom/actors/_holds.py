@@ -36,6 +36,7 @@ class HoldsActor(Actor):
 
     def on_start(self) -> None:
         """Obtain again what an incarnation before this one has lost."""
+        self._env.holder = self.actor_ref
         for granted in self._env.holds.copy():
             self._obtain_again(granted)
 

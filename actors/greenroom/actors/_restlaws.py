@@ -130,6 +130,8 @@ def _closes_after_the_last(book: ProcessorBook, live: int) -> Iterator[Finding]:
 
 def _holds_hold(env: Env, transferred: Collection[tuple[str, int]]) -> Iterator[Finding]:
     """What somebody holds is a live lease: another one, where its processor had to be replaced."""
+    if env.holder is None or _running(env.holder) is None:
+        return  # it obtains them again when it comes back; in a session that has failed it does not, and all holds end
     for granted in env.holds.copy():
         if (granted.name, granted.lease_id) in transferred:
             continue  # a stream has it, and has perhaps ended; who handed it over may not have been told so yet

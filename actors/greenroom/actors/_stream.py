@@ -208,15 +208,14 @@ class StreamActor(Actor):
             transfer = Transfer(
                 lease_id=granted.lease_id, holder=self.actor_ref, incarnation=self.incarnation
             )
-            self.when(granted.processor.ask(transfer, block=False), self._on_taken_over, granted)
+            self.when(granted.processor.ask(transfer, block=False), self._on_taken_over, pipeline, granted)
         return START_LATER
 
-    def _on_taken_over(self, answer: Future[None], granted: Granted) -> None:
+    def _on_taken_over(self, answer: Future[None], pipeline: Pipeline, granted: Granted) -> None:
+        if self._pipeline is not pipeline:
+            return  # another lease of it was lost, and it was let go of; there may be a new one by now
         if answer.error() is not None:
-            if self._pipeline is not None:
-                self._start_over()
-            return
-        if self._pipeline is None:
+            self._start_over()
             return
         self.monitor(granted.processor)
         granted.processor.send(Want(lease_id=granted.lease_id, context=self._track.context))

@@ -233,10 +233,10 @@ class Lease:
         granted = self._granted
         if granted.over:
             raise LeaseOver(f"the lease on {self.processor!r} has ended; hold the processor again")
-        ref = stream.ref
-        message = Transfer(lease_id=granted.lease_id, holder=ref, incarnation=ref.incarnation)
+        ref, processor, lease_id = stream.ref, granted.processor, granted.lease_id
+        message = Transfer(lease_id=lease_id, holder=ref, incarnation=ref.incarnation)
         try:
-            await self._session.ask(granted.processor, message)
+            await self._session.ask(processor, message)
         except ActorDead as error:
             raise LeaseOver(f"processor {self.processor!r} was closed") from error
         except LeaseRefused as error:
@@ -244,6 +244,9 @@ class Lease:
         self._forgotten.detach()
         granted.over = True
         self._session.record().holds.pop(granted, None)
+        if (granted.processor, granted.lease_id) != (processor, lease_id):
+            # Its processor has gone since, and another one was obtained before we heard that this one is the stream's.
+            give_back(self._session.record(), granted)
 
     async def __aenter__(self) -> Self:
         return self
