@@ -106,6 +106,7 @@ def test_seeds_that_found_something_with_all_faults(seed: int) -> None:
         ("reference", "all", "random", 95),
         ("reference", "all", "delay", 95),
         ("killed", "all", "random", 95),
+        ("killed", "all", "random", 183),
         ("killed", "all", "pct", 82),
         ("killed", "all", "pct", 99),
         ("killed", "all", "delay", 95),
