@@ -23,7 +23,7 @@ from greenroom.supervision import (
 
 
 class Row:
-    """A child: whether it runs, when its back-off is over, and how that went so far."""
+    """A child: whether it runs, when its back-off is over, how that went so far, and what it was promised."""
 
     def __init__(self, spec: ChildSpec) -> None:
         self.spec = spec
@@ -31,6 +31,8 @@ class Row:
         self.due_ns: int | None = None
         self.failures = 0
         self.began_ns: int | None = None
+        self.promised = False
+        """Whether a group that is not done will start it."""
 
     def respec(self, spec: ChildSpec) -> None:
         if (spec.backoff is None) is not (self.spec.backoff is None):
@@ -158,6 +160,8 @@ class Naive:
         self.cancel(row)
         if self.is_waiting_for(row):
             self.waiting = None
+            for other in self.rows:
+                other.promised = False
         self.down(row)
 
     def restart(self, name: str) -> None:
@@ -274,6 +278,8 @@ class Naive:
                 self.trace.append(("after", failing.spec.id, delay_ns))
                 if self.strategy in (Strategy.ONE_FOR_ALL, Strategy.REST_FOR_ONE):
                     self.waiting = (failing, members)
+                    for member in members:
+                        member.promised = True
                 return
             failing = self.start_all(members)
         self.waiting = None
@@ -305,7 +311,7 @@ class Naive:
             case Strategy.ONE_FOR_ALL:
                 return list(self.rows)
             case Strategy.REST_FOR_ONE:
-                down = [row for row in self.rows if row is failing or row.due_ns is not None]
+                down = [row for row in self.rows if row is failing or row.due_ns is not None or row.promised]
                 return self.rows[self.rows.index(down[0]) :]
             case _:
                 return [failing]
@@ -313,6 +319,7 @@ class Naive:
     def start_all(self, members: list[Row]) -> Row | None:
         """Start those that are down, in order; return the one that failed."""
         for row in members:
+            row.promised = False
             if row in self.rows and not row.up:
                 outcome = self.do_start(row)
                 if outcome == "fail":

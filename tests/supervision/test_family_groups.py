@@ -157,6 +157,69 @@ def test_a_crash_while_a_group_waits_begins_a_wait_of_its_own() -> None:
         assert of.started("a", 0) == (Start("b"),)
 
 
+def test_whoever_waits_for_its_turn_is_a_member_of_each_attempt_that_follows() -> None:
+    """A rest that waits keeps those before the one that crashed last, however many crash meanwhile."""
+    of = family(REST, backoff=LATER)
+    ended(of, "a")
+    ended(of, "c", Shutdown())
+    assert ended(of, "b", Shutdown()) == (StartAfter("a", 7),)
+    for number, name in enumerate("bc"):
+        of.restart(name)
+        of.started(name, 0)
+        assert ended(of, name) == (CancelStart("ab"[number]), StartAfter(name, 7))
+    assert states(of) == "sse"
+    assert of.due("c") == (Start("a"),)
+    assert of.started("a", 0) == (Start("b"),)
+    assert of.started("b", 0) == (Start("c"),)
+    assert of.started("c", 0) == ()
+    assert states(of) == "rrr"
+    assert of.is_settled
+
+
+def test_an_attempt_that_follows_another_starts_those_whom_an_update_has_put_first() -> None:
+    """The rest of b waits, c among it; c is before b since an update when b fails again: both are started."""
+    of = family(REST, "bc", backoff=LATER)
+    assert ended(of, "b") == (Stop("c"),)
+    assert ended(of, "c", Shutdown()) == (StartAfter("b", 7),)
+    of.update(None, [ChildSpec(id=name, start=nothing, backoff=LATER) for name in "cb"])
+    assert of.due("b") == (Start("b"),)
+    assert of.failed("b", 7, 0.5) == (StartAfter("b", 7),)
+    assert of.due("b") == (Start("c"),)
+    assert of.started("c", 14) == (Start("b"),)
+    assert of.started("b", 14) == ()
+    assert states(of) == "rr"
+
+
+def test_a_crash_while_a_group_waits_keeps_those_whom_an_update_has_put_before_it() -> None:
+    """They are down because of the attempt that this one takes the place of, and are started by this one."""
+    of = family(REST, backoff=LATER)
+    assert ended(of, "b") == (Stop("c"),)
+    assert ended(of, "c", Shutdown()) == (StartAfter("b", 7),)
+    of.update(None, [ChildSpec(id=name, start=nothing, backoff=LATER) for name in "cab"])
+    assert ended(of, "a") == (CancelStart("b"), StartAfter("a", 7))
+    assert states(of) == "ses"
+    assert of.due("a") == (Start("c"),)
+    assert of.started("c", 7) == (Start("a"),)
+    assert of.started("a", 7) == (Start("b"),)
+    assert of.started("b", 7) == ()
+    assert of.is_settled
+
+
+def test_a_group_that_is_given_up_while_it_waits_promises_nothing() -> None:
+    """Whoever stops the child that is waited for ends the attempt: a later crash takes no more than its own rest."""
+    of = family(REST, backoff=LATER)
+    assert ended(of, "a") == (Stop("c"),)
+    ended(of, "c", Shutdown())
+    assert ended(of, "b", Shutdown()) == (StartAfter("a", 7),)
+    assert of.stop("a") == (CancelStart("a"),)
+    of.restart("c")
+    of.started("c", 0)
+    assert ended(of, "c") == (StartAfter("c", 7),)
+    assert of.due("c") == (Start("c"),)
+    assert of.started("c", 7) == ()
+    assert states(of) == "ssr"
+
+
 def test_a_wait_that_was_taken_back_is_not_taken_back_again() -> None:
     """One whose wait has ended because of another's crash waits for its turn, and can be stopped as such."""
     of = family(ALL, backoff=LATER)

@@ -4,6 +4,9 @@ Laws:
     - an attempt stops its members in reverse order, each after the one before is over; waits for the back-off; and
       starts them in order, each after the one before has acknowledged;
     - it starts all members that are down then, those included that were stopped before it began (OTP: the same);
+    - who waits for its turn in an attempt is a member of the one that takes its place, wherever an update has put
+      it meanwhile: rest_for_one then begins at the first of those and of the one that failed. Nobody stays down
+      because of an update, or of another crash;
     - what happens to a member while the group is being stopped is not counted, and nobody is restarted for it;
     - a member that is stopped by an admin call leaves the group, which goes on without it; but if its own start is
       under way the attempt ends there, and those whose turn has not come stay down (OTP: the same);
@@ -70,6 +73,10 @@ class Group:
     def is_stopping(self, child: Child) -> bool:
         """Whether ``child`` is a member of a group that is being stopped."""
         return self.phase is _STOP_PHASE and child.id in self._members
+
+    def has_yet_to_start(self, child: Child) -> bool:
+        """Whether ``child`` is a member whose turn to start is still to come."""
+        return self.phase is not _START_PHASE and child.id in self._members
 
     def leave(self, child: Child) -> None:
         """Go on without ``child``."""
@@ -143,7 +150,7 @@ def the_rest(children: Iterable[Child], child: Child, group: Group | None) -> li
     """Return ``child`` and those after it, and from whom on an attempt that is not done has left some down."""
     members: list[Child] = []
     for each in children:
-        unfinished = each.status is RESTARTING or (group is not None and group.is_stopping(each))
+        unfinished = each.status is RESTARTING or (group is not None and group.has_yet_to_start(each))
         if members or each is child or unfinished:
             members.append(each)
     return members
