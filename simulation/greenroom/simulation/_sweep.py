@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from typing import Any, Final
@@ -24,6 +23,8 @@ from greenroom.supervision.schedules import DfsScheduler
 
 CHUNK: Final = 20
 JOBS_MAX: Final = 256
+ALL_EVERY: Final = 100
+"""After how many runs all garbage is looked for, and not what is young alone."""
 Pair = tuple[str, str, str]
 
 
@@ -152,14 +153,22 @@ def _chunk(plan: Sweep, seeds: Sequence[int]) -> Tally:
 
 @contextmanager
 def _tidying() -> Generator[Callable[[], object]]:
-    """Collect garbage only when told to: after a run, when all of it is young and nobody holds it, it is looked at once."""
+    """Collect garbage only when told to: after a run, when most of it is young, and all of it now and then.
+
+    What a run leaves is in circles, and some of it is still held when it has just ended: that is no longer young later.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
-        yield partial(gc.collect, 0)
+        yield _tidy
     finally:
         if enabled:
             gc.enable()
+
+
+def _tidy() -> None:
+    _, collected_young, _ = gc.get_count()
+    gc.collect(2 if collected_young >= ALL_EVERY else 0)
 
 
 def begin_worker() -> None:
