@@ -4,7 +4,7 @@
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
 from collections.abc import Callable, Iterator
-from threading import Event
+from threading import Event, Timer
 from threading import enumerate as enumerate_threads
 from typing import Any
 
@@ -14,6 +14,7 @@ from greenroom.supervision._future import Future
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Fenced
 from greenroom.supervision._system import ActorSystem
+from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.errors import ActorFenced, StartFailed
 from greenroom.supervision.events import ActorEnded, ActorFencedEvent
 from greenroom.supervision.probes import Probe, Recorder
@@ -439,3 +440,26 @@ def test_an_actor_knows_whether_it_is_starting_and_whether_it_was_given_up(
     parent.ask(lambda actor: actor.fence_child(child, "on purpose"), timeout=5)
     returns(real, trap)
     assert seen == [(True, False), (False, False), (False, True)]
+
+
+def test_who_comes_back_while_the_runtime_is_closed_is_no_zombie(trap: Trap) -> None:
+    """It is waited for a moment; who does not come back is left behind, and named."""
+    for lets_go in (True, False):
+        runtime = ThreadRuntime()
+        system = ActorSystem(runtime)
+        ref, started = system.launch(Probe, name="stuck", dispatcher=Dispatcher.PINNED, shutdown_ns=MS)
+        started.get(timeout=10)
+        trap.entered.clear()
+        trap.gate.clear()
+        ref.tell(trap.hang)
+        assert trap.entered.wait(10)
+        system.close()
+        assert len(runtime.zombies) == 1
+        (thread,) = runtime.zombies.values()
+        if lets_go:
+            Timer(0.02, trap.gate.set).start()
+        runtime.close()
+        assert bool(runtime.zombies) is not lets_go
+        trap.gate.set()
+        thread.join(10)
+        assert runtime.zombies == {}

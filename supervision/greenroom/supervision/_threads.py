@@ -32,6 +32,8 @@ MOST_THREADS: Final = 1_000
 """More of a kind would never be meant."""
 JOIN_S: Final = 2.0
 """How long `ThreadRuntime.close` waits for its threads; one that is stuck in foreign code is left behind."""
+RETURN_S: Final = 0.2
+"""How long it then waits for those that were given up: one that comes back just then is no zombie."""
 THREAD_THROUGHPUT: Final = 64
 """How many messages an actor handles before it lets the next one have the thread."""
 
@@ -293,9 +295,16 @@ class ThreadRuntime:
         for thread in others:
             thread.join(max(0.0, deadline_s - time.monotonic()))
         self.stuck = tuple(thread.name for thread in others if thread.is_alive())
+        self._await_returning()
         self._clock.close()
         for shared in self._shared.values():
             shared.submit = run_now
         for pool in pools:
             pool.drain()
         self._gone = True
+
+    def _await_returning(self) -> None:
+        deadline_s = time.monotonic() + RETURN_S
+        for thread in list(self.zombies.values()):
+            if isinstance(thread, threading.Thread) and thread is not threading.current_thread():
+                thread.join(max(0.0, deadline_s - time.monotonic()))
