@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -56,6 +56,9 @@ class ManualExecutor:
     def submit(self, task: Task) -> None:
         assert not self.closed, f"submitted to {self.name} after close"
         self.tasks.append(task)
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        return map(self.submit, tasks)
 
     def step(self) -> bool:
         """Run one task, unless its one thread is busy: this is called from inside a task."""

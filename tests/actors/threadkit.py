@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import cast
 
@@ -35,6 +35,9 @@ class Worker:
 
     def submit(self, task: Task) -> None:
         self._tasks.put(task)
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        return map(self.submit, tasks)
 
     def _run(self) -> None:
         while (task := self._tasks.get()) is not None:

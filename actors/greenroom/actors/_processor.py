@@ -57,6 +57,11 @@ from greenroom.supervision import (
     SupervisionError,
 )
 
+_DISPATCHERS = {
+    Placement.INLINE: Dispatcher.BLOCKING,  # only what is not about a frame runs there
+    Placement.THREAD: Dispatcher.ELASTIC,
+    Placement.PINNED: Dispatcher.PINNED,
+}
 _OWN_INSTANCE = MailboxSpec(on_restart=OnRestart.DROP)
 """What a worker was asked and told was meant for its own instance, not for the next."""
 
@@ -98,7 +103,7 @@ class ProcessorActor(Recovering):
             self._book,
             name="worker",
             mailbox=_OWN_INSTANCE,
-            dispatcher=Dispatcher.PINNED if self._spec.placement is Placement.THREAD else Dispatcher.BLOCKING,
+            dispatcher=_DISPATCHERS[self._spec.placement],
             shutdown_ns=self._spec.close_ns,
             start_ns=self._spec.build_ns,
         )

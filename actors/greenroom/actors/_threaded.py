@@ -1,4 +1,4 @@
-"""The host for placement ``thread``: lanes take turns on the worker's own thread.
+"""The host for the placements ``thread`` and ``pinned``: lanes take turns on the worker's executor.
 
 Laws:
     1. The processor is called by one thread at a time, and only while its epoch is the present one.
@@ -28,7 +28,7 @@ TURN_FRAMES_MAX: Final = 64
 
 
 class ThreadHost(EpochHost):
-    """One per ProcessorActor with placement ``thread``. See `Host` for what its methods promise."""
+    """One per ProcessorActor with placement ``thread`` or ``pinned``. See `Host` for what its methods promise."""
 
     # The worker's thread.
 

@@ -60,7 +60,10 @@ class Placement(StrEnum):
     INLINE = "inline"
     """In the thread that brings the frame, one at a time: for code that takes microseconds."""
     THREAD = "thread"
-    """On a thread of its own, in batches: for code that takes milliseconds and releases the GIL."""
+    """On other threads, in batches: for code that takes milliseconds and releases the GIL. One call at a time for each
+    processor, but not always on the same thread; one that is slow or hangs holds up no other."""
+    PINNED = "pinned"
+    """The same on a thread of its own: for code that is bound to the thread that built it."""
 
 
 class OnFault(StrEnum):
@@ -105,11 +108,11 @@ class ProcessorSpec:
         placement: where it runs.
         on_fault: what comes out when it fails.
         shared: one instance for all streams that name it, instead of one each.
-        deadline_ns: how long a frame may be on its way through; ``thread`` only.
-        hang_ns: a call for a frame that takes longer is given up, and its thread fenced; ``thread`` only.
+        deadline_ns: how long a frame may be on its way through; not ``inline``.
+        hang_ns: a call for a frame that takes longer is given up, and its thread fenced; not ``inline``.
         build_ns: how long the factory and the first context may take.
         close_ns: how long the clears and ``_close`` may take before the worker is fenced.
-        capacity_frames: how many frames may wait in one lane; ``thread`` only.
+        capacity_frames: how many frames may wait in one lane; not ``inline``.
         intensity: how many restarts within ``period_ns`` before it is degraded.
         period_ns: the sliding window for ``intensity``.
         backoff_ns: pause before the second restart in a row, doubled each time up to ``backoff_max_ns``.

@@ -92,8 +92,8 @@ class ProcessorSection(Section):
     placement: Placement = Field(
         default=Placement.THREAD,
         strict=False,
-        description="`inline`: in the stream's own thread, for what takes microseconds. `thread`: on a thread of its own; "
-        "only there deadlines hold and a hanging call can be given up.",
+        description="`inline`: in the stream's own thread, for what takes microseconds. `thread`: on other threads, "
+        "where deadlines hold and a hanging call is given up. `pinned`: so too, but always on the same one.",
     )
     on_fault: OnFault = Field(
         default=OnFault.BYPASS,

@@ -174,8 +174,8 @@ class Mailbox:
                     self.mark = None
                 self.executor.submit(self)
             return
-        submit, taken = self.executor.submit, map(self.idle.acquire, _AT_ONCE)
-        for _ in map(submit, compress((self,), taken)):
+        taken = map(self.idle.acquire, _AT_ONCE)
+        for _ in self.executor.submitting(compress((self,), taken)):
             if first:
                 self.since_ns = now_ns
                 self.mark = None

@@ -3,7 +3,7 @@
 import itertools
 import queue
 import threading  # noqa: TID251 - of the modules that own real threads
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from logging import INFO
 from typing import Any, Final, Protocol, cast
 
@@ -30,16 +30,15 @@ class _Stop:
 _STOP: Final = _Stop()
 
 
-class Pool:
-    """A queue of tasks and the threads that run them.
+class Threads:
+    """The threads of a pool, and their replacement.
 
     A thread whose task hangs is first marked in the runtime's ``zombies``, by whoever gives it up and while its
     task surely runs, then replaced by `abandon`. Whenever its task returns, it finds the mark: it ends if it has
     been replaced, and goes on if it has not been yet, in which case `abandon` finds no mark and does nothing.
     """
 
-    def __init__(self, name: str, threads: int, runtime: Owner) -> None:
-        self._queue: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    def __init__(self, name: str, runtime: Owner) -> None:
         self._runtime = runtime
         self._name = name
         self._serial = itertools.count(1)
@@ -47,9 +46,6 @@ class Pool:
         self._lock = threading.RLock()
         self._replaced: set[int] = set()
         self._closed = False
-        self.submit: Callable[[Task], None] = self._queue.put
-        for _ in range(threads):
-            self._add_thread()
 
     def _add_thread(self) -> None:
         thread = threading.Thread(
@@ -62,16 +58,67 @@ class Pool:
 
     def _loop(self) -> None:
         try:
+            with self._lock:
+                pass
             self._work()
         finally:
             self._runtime.own.discard(threading.get_ident())
 
     def _work(self) -> None:
+        """Run tasks until this thread is told to stop, or was replaced."""
+        raise NotImplementedError
+
+    def _was_replaced(self, me: int) -> bool:
+        with self._lock:
+            self._runtime.zombies.pop(me, None)
+            replaced = me in self._replaced
+            self._replaced.discard(me)
+        if replaced:
+            say(INFO, "runtime.zombie_returned", left=len(self._runtime.zombies))
+        return replaced
+
+    def abandon(self, ident: int) -> bool:
+        """Replace thread ``ident``; False if it is not one of this pool's."""
+        with self._lock:
+            thread = self._threads.get(ident)
+            if thread is None:
+                return False
+            if ident in self._runtime.zombies:  # else its task has returned meanwhile
+                self._give_up(ident, thread)
+        return True
+
+    def _give_up(self, ident: int, thread: threading.Thread) -> None:
+        """Go on without a thread that is marked. Under the lock."""
+        self._runtime.zombies[ident] = thread
+        del self._threads[ident]
+        self._replaced.add(ident)
+        if not self._closed:
+            self._add_thread()
+
+    def threads(self) -> list[threading.Thread]:
+        """Return those that have not been given up."""
+        with self._lock:
+            return list(self._threads.values())
+
+
+class Pool(Threads):
+    """A queue of tasks and the threads that run them."""
+
+    def __init__(self, name: str, threads: int, runtime: Owner) -> None:
+        super().__init__(name, runtime)
+        self._queue: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self.submit: Callable[[Task], None] = self._queue.put
+        for _ in range(threads):
+            self._add_thread()
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        """Submit what is drawn from ``tasks``, as the result is drawn from."""
+        return map(self.submit, tasks)
+
+    def _work(self) -> None:
         get = self._queue.get
         me = threading.get_ident()
         zombies = self._runtime.zombies
-        with self._lock:
-            pass
         while True:
             task = get()
             if zombies and me in zombies and self._was_replaced(me):
@@ -96,29 +143,6 @@ class Pool:
         if last:
             self._runtime.ended(self)
 
-    def _was_replaced(self, me: int) -> bool:
-        with self._lock:
-            self._runtime.zombies.pop(me, None)
-            replaced = me in self._replaced
-            self._replaced.discard(me)
-        if replaced:
-            say(INFO, "runtime.zombie_returned", left=len(self._runtime.zombies))
-        return replaced
-
-    def abandon(self, ident: int) -> bool:
-        """Replace thread ``ident``; False if it is not one of this pool's."""
-        with self._lock:
-            thread = self._threads.get(ident)
-            if thread is None:
-                return False
-            if ident in self._runtime.zombies:  # else its task has returned meanwhile
-                self._runtime.zombies[ident] = thread
-                del self._threads[ident]
-                self._replaced.add(ident)
-                if not self._closed:
-                    self._add_thread()
-        return True
-
     def replace(self) -> None:
         """Give up all threads of this pool, which hang, and go on with others."""
         with self._lock:
@@ -127,11 +151,8 @@ class Pool:
                 self._runtime.zombies[ident] = thread
                 self.abandon(ident)
 
-    def threads(self) -> list[threading.Thread]:
-        with self._lock:
-            return list(self._threads.values())
-
     def close(self) -> None:
+        """Have the threads end after what was submitted so far."""
         with self._lock:
             self._closed = True
             for _ in self._threads:
@@ -158,6 +179,10 @@ class Shared:
 
     def __init__(self, pool: Pool) -> None:
         self.submit: Callable[[Task], None] = pool.submit
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        """Submit what is drawn from ``tasks``, as the result is drawn from."""
+        return map(self.submit, tasks)
 
     def close(self) -> None:
         """Nothing: the runtime closes its pools."""

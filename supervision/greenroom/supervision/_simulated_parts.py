@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -40,6 +40,9 @@ class Shared:
     def submit(self, task: Task) -> None:
         self._ready.append(task)
 
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        return map(self.submit, tasks)
+
     def close(self) -> None:
         """Nothing: shared."""
 
@@ -72,6 +75,9 @@ class Pinned:
         self._queue.append(task)
         if len(self._queue) == 1 and not self.running:
             self._runtime.ready.append(self)
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        return map(self.submit, tasks)
 
     def head(self) -> Task:
         return self._queue[0]

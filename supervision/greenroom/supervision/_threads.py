@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from greenroom.supervision import _checks, _forking
 from greenroom.supervision._clock import Clock
+from greenroom.supervision._crew import Crew
 from greenroom.supervision._pool import Pool, Shared, run_now
 from greenroom.supervision.errors import RuntimeClosed
 from greenroom.supervision.runtime import Dispatcher, Executor, Timer
@@ -152,6 +153,7 @@ class ThreadRuntime:
         }
         self._shared = {kind: Shared(pool) for kind, pool in self._pools.items()}
         self._shared[Dispatcher.CALLER] = self._shared[Dispatcher.POOL]
+        self._crew = Crew(self)
         self._own_loop: OwnLoop | None = None
         self._closed = False
         """Whether it is, or is being closed: then nothing new is made."""
@@ -177,7 +179,9 @@ class ThreadRuntime:
         return found[0]
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
-        """Return a shared executor, or a thread of one's own for `Dispatcher.PINNED`."""
+        """Return a shared executor; one of its own for `Dispatcher.ELASTIC`; with a thread for `Dispatcher.PINNED`."""
+        if dispatcher is Dispatcher.ELASTIC:
+            return self._crew.enrol(name)
         if dispatcher is not Dispatcher.PINNED:
             return cast("Executor", self._shared[dispatcher])
         pool = Pool(name, 1, self)
@@ -221,6 +225,7 @@ class ThreadRuntime:
             shared.submit = _forking.refuse
         for pinned in self._pinned:
             pinned.submit = _forking.refuse
+        self._crew.was_forked()
 
     def abandon(self, ident: int) -> None:
         """Replace thread ``ident``, whose task hangs and which its caller has marked in ``zombies``."""
@@ -246,10 +251,10 @@ class ThreadRuntime:
         with self._lock:
             self._pinned.pop(pool, None)
 
-    def _all_pools(self) -> list[Pool]:
+    def _all_pools(self) -> list[Pool | Crew]:
         with self._lock:
             looping = () if self._own_loop is None else (self._own_loop.pool,)
-            return [*self._pools.values(), *self._pinned, *looping]
+            return [*self._pools.values(), self._crew, *self._pinned, *looping]
 
     def zombie_stacks(self) -> dict[str, str]:
         """Return the stack of each thread that was given up, by its name, and of each task, by its path."""
@@ -274,9 +279,9 @@ class ThreadRuntime:
         return self._clock.live()
 
     def live_pinned(self) -> int:
-        """Return how many pinned threads there are."""
+        """Return how many actors and others have a pinned thread, or an elastic executor."""
         with self._lock:
-            return len(self._pinned)
+            return len(self._pinned) + len(self._crew.members)
 
     def close(self) -> None:
         """End all threads, then run what is left in their queues. A zombie is left behind (daemon)."""

@@ -6,7 +6,7 @@ lets the same actors run on real threads (`ThreadRuntime`) and under a seeded sc
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
@@ -20,8 +20,11 @@ class Dispatcher(StrEnum):
     """A few threads shared by all; for handlers that never block."""
     BLOCKING = "blocking"
     """A few more threads, shared, for foreign code that may block for a while: builds, files."""
+    ELASTIC = "elastic"
+    """A few threads shared by all such actors, and as many more as are in code that blocks: for foreign code that is
+    quick as a rule, and may block or hang. One message at a time for each actor; not always on the same thread."""
     PINNED = "pinned"
-    """A thread of its own, for foreign code that runs all the time or may hang."""
+    """A thread of its own, and always that: for foreign code that runs all the time, or is bound to its thread."""
     CALLER = "caller"
     """The pool, for handlers that neither block nor hang: whoever asks and would wait may always run the handler.
 
@@ -49,10 +52,17 @@ class Task(Protocol):
 
 
 class Executor(Protocol):
-    """Runs tasks in the order in which they were submitted (`PINNED`) or on the next free thread."""
+    """Runs tasks in the order in which they were submitted (`ELASTIC`, `PINNED`) or on the next free thread."""
 
     def submit(self, task: Task) -> None:
         """Have ``task.run()`` called soon, on another thread. Never blocks; any thread may call it."""
+        ...
+
+    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
+        """Submit what is drawn from ``tasks``, as the result is drawn from; no signal's handler comes in between.
+
+        The tasks of real threads are drawn and submitted in calls of C alone.
+        """
         ...
 
     def close(self) -> None:
@@ -60,7 +70,7 @@ class Executor(Protocol):
         ...
 
     def replace(self) -> None:
-        """Give up the thread, which hangs in a task, and go on with another one. A shared executor ignores it."""
+        """Give up the thread that hangs in a task, and go on with another one. A shared executor ignores it."""
         ...
 
 
@@ -94,7 +104,7 @@ class Runtime(Protocol):
         ...
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
-        """Return a shared executor, or a new one for `Dispatcher.PINNED`; ``name`` names its thread."""
+        """Return a shared executor, or a new one for `Dispatcher.ELASTIC` and `PINNED`; ``name`` names its thread."""
         ...
 
     def loop(self) -> Any:

@@ -100,8 +100,8 @@ class SimulatedRuntime(Stepping):
         return function()
 
     def executor(self, dispatcher: Dispatcher, name: str) -> Executor:
-        """Return what runs tasks: in any order, or for `Dispatcher.PINNED` one after the other."""
-        if dispatcher is not Dispatcher.PINNED:
+        """Return what runs tasks: in any order, or for `Dispatcher.ELASTIC` and `PINNED` one after the other."""
+        if dispatcher not in {Dispatcher.ELASTIC, Dispatcher.PINNED}:
             return self._shared
         pinned = Pinned(self, name)
         self.pinned[pinned] = None
