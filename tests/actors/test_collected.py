@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +10,25 @@ from typing import Any
 import pytest
 from tests.actors.sessionkit import frame
 
-from greenroom.actors import Feed, Reason, Session, Stream, StreamSnapshot
+from greenroom.actors import (
+    AudioProcessor,
+    Feed,
+    Frame,
+    ProcessorSpec,
+    Reason,
+    Session,
+    Stream,
+    StreamSnapshot,
+)
 
 FRAMES = 5
+
+
+class Passing(AudioProcessor):
+    """Does nothing."""
+
+    def _process(self, frame: Frame) -> Frame:
+        return frame
 
 
 @contextmanager
@@ -104,3 +121,30 @@ def test_what_is_left_in_a_stream_that_has_ended_is_counted_when_it_is_collected
         assert (await past(session)).dropped == {Reason.CLOSED: FRAMES}
 
     play(story)
+
+
+def test_a_session_that_is_over_is_collected_whoever_holds_what_of_it() -> None:
+    """Its handles' finalizers do not hold it, though an observer holds the handles: nothing was closed but the session."""
+
+    class Keeper:
+        """Somebody who observes a session, and has handles of it."""
+
+        def __init__(self) -> None:
+            self.handles: list[Any] = []
+
+        def note(self, _: object) -> None:
+            """Hear of an event."""
+
+    over: list[weakref.ref[Any]] = []
+
+    async def story() -> None:
+        keeper = Keeper()
+        async with Session(processors=[ProcessorSpec(name="own", factory=Passing)]) as session:
+            session.observe(keeper.note)
+            stream = await opened(session, Feed())
+            keeper.handles += [stream, await session.hold("own")]
+            over.extend(weakref.ref(each) for each in (keeper, session, *keeper.handles))
+
+    asyncio.run(asyncio.wait_for(story(), 30))
+    gc.collect()
+    assert [each() for each in over] == [None] * 4

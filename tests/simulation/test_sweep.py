@@ -51,3 +51,14 @@ def test_a_long_sweep_keeps_nothing_of_its_runs() -> None:
     finally:
         gc.unfreeze()
     assert left < 60_000, "two sweeps leave 150,000 if only what is young is looked for"
+
+
+def test_a_sweep_whose_streams_stay_open_keeps_nothing_of_them() -> None:
+    """The finalizers of handles that nobody has closed do not hold what is over."""
+    plan = Sweep(scenario=load_scenario("streams"), faults=ALL, seeds=20)
+    sweep(plan)
+    gc.collect()
+    before = len(gc.get_objects())
+    sweep(plan)
+    gc.collect()
+    assert len(gc.get_objects()) < before + 5_000, "it was 25,000 more"

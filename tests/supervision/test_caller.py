@@ -191,7 +191,7 @@ def test_the_main_thread_runs_no_handler_of_the_pool(real: ActorSystem) -> None:
     assert ref.ask(where) != threading.get_ident()
 
 
-@pytest.mark.parametrize("dispatcher", [Dispatcher.BLOCKING, Dispatcher.PINNED])
+@pytest.mark.parametrize("dispatcher", [Dispatcher.BLOCKING, Dispatcher.ELASTIC, Dispatcher.PINNED])
 def test_only_actors_on_the_pool_are_run_by_who_asks(real: ActorSystem, dispatcher: Dispatcher) -> None:
     """Those that may block or hang never are."""
     ref = real.launch(Probe, name="probe", dispatcher=dispatcher)[0]

@@ -29,7 +29,7 @@ from greenroom.supervision.errors import Deadlock
 from greenroom.supervision.probes import Probe
 
 ROUNDS = 100
-BLOCKING = pytest.mark.parametrize("dispatcher", [Dispatcher.BLOCKING, Dispatcher.PINNED])
+BLOCKING = pytest.mark.parametrize("dispatcher", [Dispatcher.BLOCKING, Dispatcher.ELASTIC, Dispatcher.PINNED])
 
 
 @pytest.fixture(autouse=True)

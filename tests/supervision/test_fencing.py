@@ -96,6 +96,7 @@ def returns(system: ActorSystem, trap: Trap) -> None:
 
 
 DISPATCHERS = pytest.mark.parametrize("dispatcher", list(Dispatcher))
+OWN = pytest.mark.parametrize("dispatcher", [Dispatcher.ELASTIC, Dispatcher.PINNED])
 
 
 @DISPATCHERS
@@ -260,8 +261,11 @@ def test_answers_that_were_taken_over_are_given_by_the_fence(real: ActorSystem, 
     assert late == [False]
 
 
-def test_a_lane_that_hangs_on_the_actors_thread_is_replaced_with_it(real: ActorSystem, trap: Trap) -> None:
-    """``stuck`` gives up the pinned thread whatever task it hangs in."""
+@OWN
+def test_a_lane_that_hangs_on_the_actors_thread_is_replaced_with_it(
+    real: ActorSystem, trap: Trap, dispatcher: Dispatcher
+) -> None:
+    """``stuck`` gives up the actor's thread whatever task it hangs in."""
 
     class Lane:
         def run(self) -> None:
@@ -269,7 +273,7 @@ def test_a_lane_that_hangs_on_the_actors_thread_is_replaced_with_it(real: ActorS
 
     ended: Future[Any] = Future()
     parent = real.start(Keeper, ended)
-    child = parent.ask(lambda actor: actor.spawn(Probe, name="worker", dispatcher=Dispatcher.PINNED))
+    child = parent.ask(lambda actor: actor.spawn(Probe, name="worker", dispatcher=dispatcher))
     child.ask(lambda actor: actor.executor.submit(Lane()), timeout=5)
     assert trap.entered.wait(5)
     parent.ask(lambda actor: actor.fence_child(child, "on purpose", stuck=True), timeout=5)
@@ -280,11 +284,14 @@ def test_a_lane_that_hangs_on_the_actors_thread_is_replaced_with_it(real: ActorS
     assert child.ask("and goes on", timeout=5)
 
 
-def test_a_replaced_thread_that_was_idle_ends_and_loses_nothing(real: ActorSystem) -> None:
+@OWN
+def test_a_replaced_thread_that_was_idle_ends_and_loses_nothing(
+    real: ActorSystem, dispatcher: Dispatcher
+) -> None:
     """``stuck`` of a thread that does not hang: its next task is run by the new one."""
     ended: Future[Any] = Future()
     parent = real.start(Keeper, ended)
-    child = parent.ask(lambda actor: actor.spawn(Probe, name="worker", dispatcher=Dispatcher.PINNED))
+    child = parent.ask(lambda actor: actor.spawn(Probe, name="worker", dispatcher=dispatcher))
     child.ask("is up", timeout=5)
     parent.ask(lambda actor: actor.fence_child(child, "on purpose", stuck=True), timeout=5)
     ended.get(timeout=5)

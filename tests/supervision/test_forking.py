@@ -69,13 +69,14 @@ Echo.start()
 system = ActorSystem()
 top = system.start(Supervisor, SupervisorFlags(), [ChildSpec(id="deep", start=Echo, register="name")])
 ref = system.whereis("name")
+crew = system.launch(Echo, name="crew", dispatcher=Dispatcher.ELASTIC)[0]
 held, over = threading.Event(), threading.Event()
 
 def hold():
     \"\"\"Be in the middle of everything.\"\"\"
     runtime = system.runtime
     locks = [system._lock, system.names._lock, top._cell.lock, ref._cell.lock, system._closing._lock]
-    locks += [runtime._lock, runtime._clock._condition, _cycles._book.lock, _default._default.lock]
+    locks += [runtime._lock, runtime._crew._lock, runtime._clock._condition, _cycles._book.lock, _default._default.lock]
     with ExitStack() as stack:
         for lock in locks:
             stack.enter_context(lock)
@@ -93,6 +94,8 @@ if not child:
         lambda: ref.tell(1),
         lambda: top.ask(1, timeout=1),
         lambda: ref.stop(),
+        lambda: crew.tell(1),
+        lambda: system.launch(Echo, name="new", dispatcher=Dispatcher.ELASTIC),
         lambda: system.launch(Echo, name="new"),
         lambda: system.start(Echo),
         lambda: system.unregister("name"),
@@ -131,4 +134,4 @@ def test_a_forked_process_waits_for_no_lock_that_another_thread_held() -> None:
         [sys.executable, "-c", HELD], capture_output=True, text=True, timeout=60, check=False
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.split() == ["child", "6", "parent", "0"]
+    assert ran.stdout.split() == ["child", "8", "parent", "0"]

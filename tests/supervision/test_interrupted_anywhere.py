@@ -129,6 +129,13 @@ def resting(system: ActorSystem, _: Any, __: Any) -> Work:
     return lambda: ref.ask(1, timeout=PATIENCE_S)
 
 
+def elastic(system: ActorSystem, _: Any, __: Any) -> Work:
+    """Ask who is run by a crew."""
+    ref, started = system.launch(Echo, name="elastic", dispatcher=Dispatcher.ELASTIC)
+    started.get(timeout=PATIENCE_S)
+    return lambda: ref.ask(1, timeout=PATIENCE_S)
+
+
 def brutal(system: ActorSystem, _: Any, gate: threading.Event) -> Work:
     """Stop who hangs, without asking it."""
     ref = hanging(system, gate, shutdown_ns=0)
@@ -158,6 +165,10 @@ SETTINGS: dict[str, Setting] = {
     "launch": lambda system, _, __: lambda: system.launch(Echo, name="new", register="new"),
     "stop all": lambda system, _, __: system.stop,
     "close": lambda system, _, __: system.close,
+    "launch elastic": lambda system, _, __: (
+        lambda: system.launch(Echo, name="new", dispatcher=Dispatcher.ELASTIC)
+    ),
+    "elastic": elastic,
     "full": full,
     "resting": resting,
     "brutal": brutal,

@@ -6,7 +6,7 @@ actor that happened to open it.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -52,6 +52,7 @@ class Granted:
         keeps: it keeps that processor for a stream that may come back.
         over: its holder has given it back, or away.
         renewing: its processor is gone, and another one has been asked for.
+        disown: undoes what the collector would do with its handle, which could keep the session from being collected.
     """
 
     lease_id: LeaseId
@@ -62,6 +63,7 @@ class Granted:
     keeps: bool = False
     over: bool = False
     renewing: bool = False
+    disown: Callable[[], object] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class StreamState:
         feed: where its frames come from, if not from its track's source.
         discard: what is inside should be dropped then.
         drained: completed when nothing comes any more from the pipeline before the present one.
+        disown: undoes what the collector would do with its handle, which could keep the session from being collected.
     """
 
     name: str
@@ -127,6 +130,7 @@ class StreamState:
     moving: bool = False
     error: BaseException | None = None
     actor: "ActorRef[Any] | None" = None
+    disown: Callable[[], object] | None = None
 
     def snapshot(self, path: str) -> StreamSnapshot:
         """Return it as a frozen record."""
@@ -160,10 +164,11 @@ def new_stream(
 class PastStream:
     """What is remembered of a stream that is gone. Somebody may still read what is in its output; then only the counts stay."""
 
-    __slots__ = ("_open", "_sealed")
+    __slots__ = ("_disown", "_open", "_sealed")
 
     def __init__(self, path: str, stream: StreamState) -> None:
         self._sealed: StreamSnapshot | None = None
+        self._disown = stream.disown
         self._open: tuple[str, tuple[str, ...], StreamMeter, Output, Future[None], Future[None]] | None = (
             path, stream.pipeline_names, stream.meter, stream.output, stream.done, stream.written,
         )  # fmt: skip
@@ -180,6 +185,7 @@ class PastStream:
         counts = _stream_snapshot(path, names, meter, done)
         if over:
             self._sealed = counts
+            self._let_go()
             self._open = None  # last: who finds nothing here finds the counts
         return counts
 
@@ -193,6 +199,12 @@ class PastStream:
         still = self._open
         if still is not None:
             still[3].close()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        disown, self._disown = self._disown, None
+        if disown is not None:
+            disown()
 
     def give_up(self) -> None:
         """Wait for its sink no longer."""

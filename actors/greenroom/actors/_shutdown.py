@@ -41,6 +41,9 @@ async def shut_down(
         await asyncio.to_thread(_close_threads, env, system, owns_runtime)
     for stream in env.past_streams.copy():
         stream.give_up()  # a sink that hangs is not waited for any longer; its thread is among what is left
+    for granted in env.holds.copy():
+        if granted.disown is not None:
+            granted.disown()
     remains = replace(left_over(env, system, own_runtime=owns_runtime), actors=late)
     report = report_of(env, system, remains)
     return replace(report, verdicts=check(report))

@@ -37,6 +37,7 @@ class Stream(AsyncIterator[Frame]):
         if state.sink is None:
             self._forgotten: Any = weakref.finalize(self, _forget, state, env)
             self._forgotten.atexit = False
+            state.disown = self._forgotten.detach
         else:
             executor = env.runtime.executor(Dispatcher.BLOCKING, "sink")
             self._writer = SinkWriter(state.output, state.sink, executor, partial(_written, state))
@@ -192,6 +193,7 @@ class Lease:
         self._granted = granted
         self._forgotten: Any = weakref.finalize(self, give_back, session.record(), granted)
         self._forgotten.atexit = False
+        granted.disown = self._forgotten.detach
 
     @property
     def processor(self) -> str:

@@ -2,7 +2,9 @@
 
 Laws:
     1. One member is run by one thread at a time, and its tasks in the order in which they were submitted.
-    2. While a task runs or blocks, another thread waits for what comes, unless each member has a thread already.
+    2. While tasks block, another thread takes what comes, unless each member has a thread already: if none is idle for
+       `GROW_NS`, there is one more. At once would be too soon: where all is quick, a thread that is being started, and
+       so holds up who starts it, would make the next one seem to be needed.
     3. What is submitted while a thread is awake wakes at most one more: forty frames that arrive together cost two
        wake-ups, not forty.
     4. Whoever takes a member out of ``_running`` owns it: the thread that ran it, or who gives that thread up.
@@ -22,8 +24,9 @@ from typing import Any, Final
 from greenroom.supervision import _forking
 from greenroom.supervision._log import log_bug
 from greenroom.supervision._pool import Owner, Threads, run_now
-from greenroom.supervision.runtime import Task
+from greenroom.supervision.runtime import Dispatcher, Task, Timer
 
+GROW_NS: Final = 1_000_000
 SPARE: Final = 1
 SPARE_NS: Final = 1_000_000_000
 """One thread ends when each that was woken for so long has left more than `SPARE` idle."""
@@ -95,6 +98,15 @@ class _Leaving:
         self._crew.left(self._member)
 
 
+class _Growing:
+    """Adds a thread, where it holds up no timer."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, crew: "Crew") -> None:
+        self.run = crew.grow
+
+
 class _End:
     """Ends the thread that draws it, if it is not needed."""
 
@@ -119,17 +131,20 @@ class Crew(Threads):
         self._idle: dict[int, None] = {}
         self._called = False
         """Whether a thread was called that has not come yet."""
+        self._growth: Timer | None = None
+        self._grower = _Growing(self)
         self._scarce_ns = 0
         """When a thread was last woken that left no more than `SPARE` idle."""
         self._put: Callable[..., None] = self._queue.put
 
     def enrol(self, name: str) -> Member:
-        """Return the executor of one more member, after whose actor ``name`` a thread is called that it takes with it."""
+        """Return the executor of one more member. A thread that is given up in its code is called by its ``name``."""
         with self._lock:
             member = Member(self, name, self._put)
             self.members[member] = None
             if len(self._threads) < min(len(self.members), 2) and not self._closed:
                 self._add_thread()
+        self._see_to_the_rest()
         return member
 
     def left(self, member: Member) -> None:
@@ -138,6 +153,9 @@ class Crew(Threads):
             self.members.pop(member, None)
             if len(self._threads) > len(self.members):
                 self._queue.put(_END)
+            if self._growth is not None and not self._may_grow():
+                self._growth.cancel()
+                self._growth = None
 
     def _work(self) -> None:
         me = threading.get_ident()
@@ -167,8 +185,7 @@ class Crew(Threads):
                 found = self._await(me)
             if isinstance(found, Member):
                 if found.claim():
-                    if not self._called and (not self._idle or self._queue.qsize()):
-                        self._call()
+                    self._see_to_the_rest()
                     return found
             elif found is None:
                 self._called = False
@@ -191,14 +208,27 @@ class Crew(Threads):
             self._queue.put(_END)
         return found
 
-    def _call(self) -> None:
-        """Have another thread see to what waits, and have one there for what comes."""
-        if self._idle:
+    def _see_to_the_rest(self) -> None:
+        """Call another thread if something waits; have one more soon if there is none to come for what may be next."""
+        if not self._idle:
+            if self._growth is None and self._may_grow():
+                self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
+        elif not self._called and self._queue.qsize():
             self._called = True
             self._queue.put(None)
-            return
+
+    def _may_grow(self) -> bool:
+        return len(self._threads) < len(self.members) and not self._closed
+
+    def _grow_soon(self) -> None:
+        """The time is over; on the timer thread, which starts no thread itself."""
+        self._runtime.executor(Dispatcher.POOL, "").submit(self._grower)
+
+    def grow(self) -> None:
+        """Add a thread if none is idle."""
         with self._lock:
-            if len(self._threads) < len(self.members) and not self._closed:
+            self._growth = None
+            if self._may_grow() and not self._idle:
                 self._add_thread()
 
     def _may_end(self, me: int) -> bool:
@@ -215,7 +245,7 @@ class Crew(Threads):
         self._runtime.zombies[ident] = thread
         del self._threads[ident]
         self._replaced.add(ident)
-        thread.name = f"greenroom-{member.name}"
+        thread.name = thread.name.replace(self._name, member.name, 1)
         if not self._closed and not self._idle:
             self._add_thread()
         member.release()

@@ -8,7 +8,7 @@ from logging import INFO
 from typing import Any, Final, Protocol, cast
 
 from greenroom.supervision._log import log_bug, say
-from greenroom.supervision.runtime import Task
+from greenroom.supervision.runtime import Dispatcher, Executor, Task, Timer
 
 
 class Owner(Protocol):
@@ -16,6 +16,11 @@ class Owner(Protocol):
 
     zombies: dict[int, Any]
     own: set[int]
+
+    @property
+    def call_later(self) -> Callable[[int, Callable[[], None]], Timer]: ...
+
+    def executor(self, dispatcher: Dispatcher, name: str) -> Executor: ...
 
     def ended(self, pool: Any, /) -> None: ...
 

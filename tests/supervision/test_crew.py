@@ -1,0 +1,292 @@
+"""A crew on real threads: members one at a time and in order, few threads for what is quick, one more for what blocks."""
+
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import partial
+from threading import Event
+
+import pytest
+from tests.supervision.supkit import PATIENCE_S
+
+from greenroom.supervision import _crew
+from greenroom.supervision._system import ActorSystem
+from greenroom.supervision._threads import ThreadRuntime
+from greenroom.supervision.probes import Probe
+from greenroom.supervision.runtime import Dispatcher, Executor
+
+MEMBERS = 12
+SEEDS = range(6)
+HANGS = -1.0
+
+
+class Doing:
+    """A task that calls a function."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.run = function
+
+
+@pytest.fixture
+def runtime() -> Iterator[ThreadRuntime]:
+    """A runtime that is closed at the end, with all its threads."""
+    before = set(threading.enumerate())
+    made = ThreadRuntime()
+    yield made
+    made.close()
+    assert set(threading.enumerate()) <= before
+
+
+def enrolled(runtime: ThreadRuntime, members: int = MEMBERS) -> list[Executor]:
+    """Return the executors of so many members."""
+    return [runtime.executor(Dispatcher.ELASTIC, f"member {number}") for number in range(members)]
+
+
+def crew_of(runtime: ThreadRuntime) -> int:
+    """Return how many threads the crew has."""
+    return len(runtime._crew.threads())
+
+
+def becomes(wanted: Callable[[], bool]) -> bool:
+    """Wait for something to become true."""
+    for _ in range(int(PATIENCE_S / 0.005)):
+        if wanted():
+            return True
+        time.sleep(0.005)
+    return wanted()
+
+
+def done(executor: Executor) -> Event:
+    """Submit something and return what is set by it."""
+    event = Event()
+    executor.submit(Doing(event.set))
+    return event
+
+
+class Storm:
+    """Three threads submit to all members; some tasks take a while, some hang until their thread is given up."""
+
+    TASKS = 150
+    PAUSES = (0.0, 0.0, 0.0, 0.0, 0.0005, 0.003, HANGS)
+
+    def __init__(self, members: list[Executor], seed: int) -> None:
+        self.told: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        self.overlaps: list[int] = []
+        self.over = threading.Semaphore(0)
+        self._members = members
+        self._seed = seed
+        self._inside: set[int] = set()
+
+    def send(self, sender: int) -> None:
+        """Submit to one and another, in both ways."""
+        dice = random.Random(self._seed * 10 + sender)  # noqa: S311 - no secret
+        for number in range(self.TASKS):
+            member, pause_s = dice.randrange(len(self._members)), dice.choice(self.PAUSES)
+            task = Doing(partial(self._run, sender, member, number, pause_s))
+            if number % 2:
+                self._members[member].submit(task)
+            else:
+                list(self._members[member].submitting((task,)))
+
+    def _run(self, sender: int, member: int, number: int, pause_s: float) -> None:
+        if member in self._inside:
+            self.overlaps.append(member)
+        self._inside.add(member)
+        self.told[sender, member].append(number)
+        if pause_s > 0:
+            time.sleep(pause_s)
+        self._inside.discard(member)
+        self.over.release()
+        if pause_s == HANGS:
+            gate = Event()
+            threading.Thread(target=self._free, args=(member, gate)).start()
+            gate.wait(PATIENCE_S)
+
+    def _free(self, member: int, gate: Event) -> None:
+        self._members[member].replace()
+        gate.set()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_each_member_is_run_by_one_thread_at_a_time_and_in_order(runtime: ThreadRuntime, seed: int) -> None:
+    """Whoever submits, however long each task takes, and whichever threads are given up meanwhile."""
+    storm = Storm(enrolled(runtime), seed)
+    for sender in range(3):
+        threading.Thread(target=storm.send, args=(sender,)).start()
+    for _ in range(3 * storm.TASKS):
+        assert storm.over.acquire(timeout=PATIENCE_S)
+    assert not storm.overlaps
+    assert sum(map(len, storm.told.values())) == 3 * storm.TASKS
+    assert all(numbers == sorted(numbers) for numbers in storm.told.values())
+    assert becomes(lambda: not runtime.zombies)
+
+
+def test_whoever_blocks_holds_up_no_other(runtime: ThreadRuntime) -> None:
+    """One after the other blocks, and each time all the rest are still run."""
+    members = enrolled(runtime)
+    gate = Event()
+    for blocked, member in enumerate(members):
+        entered = Event()
+        member.submit(Doing(lambda entered=entered: (entered.set(), gate.wait(PATIENCE_S))))
+        assert entered.wait(PATIENCE_S)
+        waiting = [done(other) for other in members[blocked + 1 :]]
+        assert all(event.wait(PATIENCE_S) for event in waiting)
+    assert crew_of(runtime) == MEMBERS
+    gate.set()
+
+
+def test_who_joins_while_all_block_is_run(runtime: ThreadRuntime) -> None:
+    """There were as many threads as members: nobody was there to look for what comes."""
+    gate = Event()
+    for _ in range(MEMBERS):
+        (member,) = enrolled(runtime, 1)
+        entered = Event()
+        member.submit(Doing(lambda entered=entered: (entered.set(), gate.wait(PATIENCE_S))))
+        assert entered.wait(PATIENCE_S)
+    gate.set()
+
+
+def test_all_that_block_at_once_hold_up_no_other(runtime: ThreadRuntime) -> None:
+    """They came in one burst, before any thread had looked."""
+    members = enrolled(runtime, 40)
+    inside, gate = threading.Semaphore(0), Event()
+    for member in members[:-1]:
+        member.submit(Doing(lambda: (inside.release(), gate.wait(PATIENCE_S))))
+    last = done(members[-1])
+    assert all(inside.acquire(timeout=PATIENCE_S) for _ in members[:-1])
+    assert last.wait(PATIENCE_S)
+    gate.set()
+
+
+def test_quick_members_need_few_threads(runtime: ThreadRuntime) -> None:
+    """However many there are: what arrives together is done by one after the other."""
+    members = enrolled(runtime, 200)
+    assert crew_of(runtime) == 2
+    for _ in range(50):
+        events = [done(member) for member in members]
+        assert all(event.wait(PATIENCE_S) for event in events)
+    assert crew_of(runtime) < 20
+
+
+def test_threads_that_are_not_needed_any_more_end(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After so many were blocked at once, some time of quick work."""
+    members = enrolled(runtime)
+    gate = Event()
+    inside = threading.Semaphore(0)
+    for member in members:
+        member.submit(Doing(lambda: (inside.release(), gate.wait(PATIENCE_S))))
+    assert all(inside.acquire(timeout=PATIENCE_S) for _ in members)
+    assert crew_of(runtime) == MEMBERS
+    gate.set()
+    monkeypatch.setattr(_crew, "SPARE_NS", 0)
+    assert becomes(lambda: done(members[0]).wait(PATIENCE_S) and crew_of(runtime) <= 3)
+
+
+def test_the_last_one_out_leaves_no_thread(runtime: ThreadRuntime) -> None:
+    """Members that leave are forgotten after what was submitted before, and so are the threads."""
+    members = enrolled(runtime)
+    last = []
+    for member in members:
+        last.append(done(member))
+        member.close()
+    assert all(event.wait(PATIENCE_S) for event in last)
+    assert becomes(lambda: crew_of(runtime) == 0)
+    assert runtime.live_pinned() == 0
+    again = runtime.executor(Dispatcher.ELASTIC, "again")
+    assert done(again).wait(PATIENCE_S)
+
+
+def test_who_hangs_is_replaced_and_ends_when_it_comes_back(runtime: ThreadRuntime) -> None:
+    """The member goes on with its next task on another thread; the one that hung has its name meanwhile."""
+    member, other = enrolled(runtime, 2)
+    entered, gate = Event(), Event()
+    member.submit(Doing(lambda: (entered.set(), gate.wait(PATIENCE_S))))
+    assert entered.wait(PATIENCE_S)
+    after = done(member)
+    assert not after.wait(0.01)
+    member.replace()
+    assert after.wait(PATIENCE_S)
+    assert done(other).wait(PATIENCE_S)
+    (zombie,) = runtime.zombies.values()
+    assert list(runtime.zombie_stacks()) == [zombie.name]
+    assert zombie.name.startswith("greenroom-member 0-")
+    member.replace()  # it rests: nobody is given up
+    assert len(runtime.zombies) == 1
+    gate.set()
+    zombie.join(PATIENCE_S)
+    assert not zombie.is_alive()
+    assert runtime.zombies == {}
+    assert done(member).wait(PATIENCE_S)
+
+
+def test_a_thread_that_has_returned_is_not_given_up(runtime: ThreadRuntime) -> None:
+    """Whoever finds that its task is over when the mark is seen goes on with it."""
+    (member,) = enrolled(runtime, 1)
+    found: list[int] = []
+    ended = Event()
+
+    def mark() -> None:
+        me = threading.get_ident()
+        found.append(me)
+        runtime.zombies[me] = "marked"  # as by a fence that has not come to `abandon` yet
+
+    member.submit(Doing(mark))
+    member.submit(Doing(lambda: (found.append(threading.get_ident()), ended.set())))
+    assert ended.wait(PATIENCE_S)
+    assert runtime.zombies == {}
+    runtime.abandon(found[0])
+    assert runtime.zombies == {}
+    assert found[0] == found[1]
+    assert done(member).wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_task_with_a_bug_costs_no_thread(runtime: ThreadRuntime, error: type[BaseException]) -> None:
+    """Whatever it raises, its member goes on."""
+    (member,) = enrolled(runtime, 1)
+
+    def fail() -> None:
+        raise error
+
+    for _ in range(5):
+        member.submit(Doing(fail))
+    assert done(member).wait(PATIENCE_S)
+    assert crew_of(runtime) == 1
+
+
+def test_nothing_that_was_submitted_is_lost_when_it_is_closed() -> None:
+    """What waits behind a task that hangs is run by who closes, and what comes later by who submits it."""
+    runtime = ThreadRuntime()
+    member, other = enrolled(runtime, 2)
+    entered, gate = Event(), Event()
+    member.submit(Doing(lambda: (entered.set(), gate.wait(PATIENCE_S))))
+    assert entered.wait(PATIENCE_S)
+    behind = [done(member) for _ in range(3)]
+    member.replace()
+    member.submit(Doing(lambda: gate.wait(0.05)))
+    left = [done(each) for each in (member, other) for _ in range(3)]
+    runtime.close()
+    assert all(event.is_set() for event in behind + left)
+    assert all(done(each).is_set() for each in (member, other, *enrolled(runtime, 1)))
+    gate.set()
+
+
+def test_actors_that_block_and_wait_for_each_other_all_have_a_thread(real: ActorSystem) -> None:
+    """A chain of asks as long as the crew: each but the last waits inside of its handler."""
+    refs = []
+    for number in range(MEMBERS):
+        ref, started = real.launch(Probe, name=f"{number}", dispatcher=Dispatcher.ELASTIC)
+        started.get(timeout=PATIENCE_S)
+        refs.append(ref)
+
+    def along(rest: tuple[int, ...]) -> Callable[[Probe], int]:
+        def go(_: Probe) -> int:
+            return 1 + (refs[rest[0]].ask(along(rest[1:]), timeout=PATIENCE_S) if rest else 0)
+
+        return go
+
+    assert refs[0].ask(along(tuple(range(1, MEMBERS))), timeout=PATIENCE_S) == MEMBERS
