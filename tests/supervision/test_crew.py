@@ -26,7 +26,21 @@ class Doing:
     """A task that calls a function."""
 
     def __init__(self, function: Callable[[], object]) -> None:
-        self.run = function
+        self._function = function
+
+    def run(self) -> None:
+        """Call it."""
+        self._function()
+
+
+def blocking(gate: Event, entered: Callable[[], None]) -> Doing:
+    """Return a task that says when it is run, and waits."""
+
+    def run() -> None:
+        entered()
+        gate.wait(PATIENCE_S)
+
+    return Doing(run)
 
 
 @pytest.fixture
@@ -129,7 +143,7 @@ def test_whoever_blocks_holds_up_no_other(runtime: ThreadRuntime) -> None:
     gate = Event()
     for blocked, member in enumerate(members):
         entered = Event()
-        member.submit(Doing(lambda entered=entered: (entered.set(), gate.wait(PATIENCE_S))))
+        member.submit(blocking(gate, entered.set))
         assert entered.wait(PATIENCE_S)
         waiting = [done(other) for other in members[blocked + 1 :]]
         assert all(event.wait(PATIENCE_S) for event in waiting)
@@ -143,7 +157,7 @@ def test_who_joins_while_all_block_is_run(runtime: ThreadRuntime) -> None:
     for _ in range(MEMBERS):
         (member,) = enrolled(runtime, 1)
         entered = Event()
-        member.submit(Doing(lambda entered=entered: (entered.set(), gate.wait(PATIENCE_S))))
+        member.submit(blocking(gate, entered.set))
         assert entered.wait(PATIENCE_S)
     gate.set()
 
@@ -153,7 +167,7 @@ def test_all_that_block_at_once_hold_up_no_other(runtime: ThreadRuntime) -> None
     members = enrolled(runtime, 40)
     inside, gate = threading.Semaphore(0), Event()
     for member in members[:-1]:
-        member.submit(Doing(lambda: (inside.release(), gate.wait(PATIENCE_S))))
+        member.submit(blocking(gate, inside.release))
     last = done(members[-1])
     assert all(inside.acquire(timeout=PATIENCE_S) for _ in members[:-1])
     assert last.wait(PATIENCE_S)
@@ -178,7 +192,7 @@ def test_threads_that_are_not_needed_any_more_end(
     gate = Event()
     inside = threading.Semaphore(0)
     for member in members:
-        member.submit(Doing(lambda: (inside.release(), gate.wait(PATIENCE_S))))
+        member.submit(blocking(gate, inside.release))
     assert all(inside.acquire(timeout=PATIENCE_S) for _ in members)
     assert crew_of(runtime) == MEMBERS
     gate.set()
@@ -204,7 +218,7 @@ def test_who_hangs_is_replaced_and_ends_when_it_comes_back(runtime: ThreadRuntim
     """The member goes on with its next task on another thread; the one that hung has its name meanwhile."""
     member, other = enrolled(runtime, 2)
     entered, gate = Event(), Event()
-    member.submit(Doing(lambda: (entered.set(), gate.wait(PATIENCE_S))))
+    member.submit(blocking(gate, entered.set))
     assert entered.wait(PATIENCE_S)
     after = done(member)
     assert not after.wait(0.01)
@@ -235,7 +249,8 @@ def test_a_thread_that_has_returned_is_not_given_up(runtime: ThreadRuntime) -> N
         runtime.zombies[me] = "marked"  # as by a fence that has not come to `abandon` yet
 
     member.submit(Doing(mark))
-    member.submit(Doing(lambda: (found.append(threading.get_ident()), ended.set())))
+    member.submit(Doing(lambda: found.append(threading.get_ident())))
+    member.submit(Doing(ended.set))
     assert ended.wait(PATIENCE_S)
     assert runtime.zombies == {}
     runtime.abandon(found[0])
@@ -263,7 +278,7 @@ def test_nothing_that_was_submitted_is_lost_when_it_is_closed() -> None:
     runtime = ThreadRuntime()
     member, other = enrolled(runtime, 2)
     entered, gate = Event(), Event()
-    member.submit(Doing(lambda: (entered.set(), gate.wait(PATIENCE_S))))
+    member.submit(blocking(gate, entered.set))
     assert entered.wait(PATIENCE_S)
     behind = [done(member) for _ in range(3)]
     member.replace()
