@@ -1,11 +1,12 @@
 """``greenroom simulate all``: the long sweep; how far it is, what it ran, and what it found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from greenroom import simulation
 from greenroom.simulation import Campaign, Failure, Repeat, Tally
@@ -31,10 +32,11 @@ class Tokens:
                 file.write(f"{repeat.token()} # {of}: {' '.join(str(failure).split())}\n")
 
 
-def run_campaign(campaign: Campaign, console: Console, *, jobs: int, tokens: Tokens) -> Tally:
-    """Run all legs, and print what each has come to, interrupted or not; return the whole."""
+@contextmanager
+def showing_progress(console: Console, what: str, schedules: int) -> Generator[tuple[Progress, TaskID]]:
+    """Show a bar, a rate and an estimate, if there is a terminal."""
     progress = Progress(
-        TextColumn("simulating all"),
+        TextColumn("simulating {task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]}"),
@@ -44,7 +46,12 @@ def run_campaign(campaign: Campaign, console: Console, *, jobs: int, tokens: Tok
         disable=not console.is_terminal,
     )
     with progress:
-        task = progress.add_task("all", total=campaign.schedules, rate="")
+        yield progress, progress.add_task(what, total=schedules, rate="")
+
+
+def run_campaign(campaign: Campaign, console: Console, *, jobs: int, tokens: Tokens) -> Tally:
+    """Run all legs, and print what each has come to, interrupted or not; return the whole."""
+    with showing_progress(console, "all", campaign.schedules) as (progress, task):
         try:
             campaign.run(jobs=jobs, on_part=_telling(campaign, progress, console, tokens))
         except KeyboardInterrupt:

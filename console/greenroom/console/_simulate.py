@@ -3,18 +3,17 @@
 import errno
 import os
 import sys
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress, TaskID
 from rich.table import Table
 
 from greenroom import simulation
-from greenroom.console._campaign import Tokens, run_campaign
+from greenroom.console._campaign import Tokens, run_campaign, showing_progress
 from greenroom.simulation import Campaign, Covered, Repeat, Setting, Sweep, Tally, Trace
 
 ALL: Final = "all"
@@ -92,7 +91,7 @@ def simulate(options: SimulateOptions) -> bool:
         keep_going=options.keep_going,
     )
     jobs = min(options.jobs or simulation.cores(), max(1, options.seeds // 20))
-    with _progress(console, options) as (progress, task):
+    with showing_progress(console, options.scenario, options.seeds) as (progress, task):
         try:
             tally = simulation.sweep(
                 plan, jobs=jobs, on_progress=lambda so_far: _show(progress, task, so_far)
@@ -145,23 +144,6 @@ def _check_place(path: Path) -> None:
 
 
 # -- while it runs ------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _progress(console: Console, options: SimulateOptions) -> Generator[tuple[Progress, TaskID]]:
-    """Show a bar, a rate and an estimate, if there is a terminal."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with progress:
-        yield progress, progress.add_task(f"simulating {options.scenario}", total=options.seeds, rate="")
 
 
 def _show(progress: Progress, task: TaskID, tally: Tally) -> None:
