@@ -218,10 +218,10 @@ def one_core() -> Generator[None]:
 
 
 @contextmanager
-def threads() -> Generator[tuple[Runtime, Executor]]:
-    """A runtime and the thread of a worker."""
+def threads(dispatcher: Dispatcher = Dispatcher.ELASTIC) -> Generator[tuple[Runtime, Executor]]:
+    """A runtime and the executor of a worker."""
     runtime = ThreadRuntime()
-    worker = runtime.executor(Dispatcher.PINNED, "bench")
+    worker = runtime.executor(dispatcher, "bench")
     try:
         yield runtime, worker
     finally:
@@ -239,19 +239,21 @@ def rows() -> list[Row]:
             _above("inline lane, per frame", *quiet(inline(given, runtime, worker)), 600),
             _above("thread lane, busy, per frame", *quiet(busy(given, runtime, worker)), 2_000),
         ]
-    with one_core(), threads() as (runtime, worker), handoff(few) as bare:
+    return [*above, _single("thread", Dispatcher.ELASTIC, few), _single("pinned", Dispatcher.PINNED, few)]
+
+
+def _single(placement: str, dispatcher: Dispatcher, few: Sequence[Frame]) -> Row:
+    """Measure one frame at a time, there and back."""
+    with one_core(), threads(dispatcher) as (runtime, worker), handoff(few) as bare:
         here, there = beside(single(few, runtime, worker), bare, HANDOFFS)
-    return [
-        *above,
-        Row(
-            what="thread lane, single in flight, there and back",
-            here=f"{here / 1000:.2f} us",
-            beside=f"two bare SimpleQueues {there / 1000:.2f} us",
-            ratio=f"{here / there:.2f}",
-            goal="at most 1.3 times",
-            met=here / there <= 1.3,
-        ),
-    ]
+    return Row(
+        what=f"{placement} lane, single in flight, there and back",
+        here=f"{here / 1000:.2f} us",
+        beside=f"two bare SimpleQueues {there / 1000:.2f} us",
+        ratio=f"{here / there:.2f}",
+        goal="at most 1.3 times",
+        met=here / there <= 1.3,
+    )
 
 
 def _above(what: str, here_ns: float, direct_ns: float, goal_ns: float) -> Row:

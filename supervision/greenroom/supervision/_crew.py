@@ -7,7 +7,7 @@ Laws:
        so holds up who starts it, would make the next one seem to be needed.
     3. What is submitted while a thread is awake wakes at most one more: forty frames that arrive together cost two
        wake-ups, not forty.
-    4. Whoever takes a member out of ``_running`` owns it: the thread that ran it, or who gives that thread up.
+    4. Whoever takes a member out of its thread's place in ``_running`` owns it: that thread, or who gives it up.
 
 To submit is to put a task into the member's backlog, and then the member into the crew's queue: both are calls of C, so
 that `submitting` lets no signal's handler come between. A member may stand in the queue more often than it has tasks.
@@ -35,23 +35,23 @@ SPARE_NS: Final = 1_000_000_000
 class Member:
     """The executor of one actor whose code any thread of the crew may run."""
 
-    __slots__ = ("_backlog", "_crew", "_free", "name", "put")
+    __slots__ = ("_crew", "backlog", "free", "name", "put")
 
     def __init__(self, crew: "Crew", name: str, put: Callable[..., None]) -> None:
         self._crew = crew
         self.name = name
-        self._backlog: deque[Task] = deque()
-        self._free = [None]
+        self.backlog: deque[Task] = deque()
+        self.free = [None]
         self.put = put
 
     def submit(self, task: Task) -> None:
         """Have ``task`` run after those that were submitted before."""
-        self._backlog.append(task)
+        self.backlog.append(task)
         self.put(self)
 
     def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
         """Submit what is drawn from ``tasks``, as the result is drawn from."""
-        return map(self.put, repeat(self), map(self._backlog.append, tasks))
+        return map(self.put, repeat(self), map(self.backlog.append, tasks))
 
     def close(self) -> None:
         """Leave the crew after what was submitted so far."""
@@ -61,28 +61,11 @@ class Member:
         """Give up the thread that runs a task of this member, if one does."""
         self._crew.replace(self)
 
-    # The crew's threads.
-
-    def claim(self) -> bool:
-        """Become the one who runs its tasks, if nobody is."""
-        try:
-            self._free.pop()
-        except IndexError:
-            return False
-        return True
-
     def release(self) -> None:
-        """Let others run what is left."""
-        self._free.append(None)
-        if self._backlog:  # who came meanwhile has found it claimed, and gone
+        """Let others run what is left: whoever has claimed it by taking what is in ``free``."""
+        self.free.append(None)
+        if self.backlog:  # who came meanwhile has found it claimed, and gone
             self.put(self)
-
-    def take(self) -> Task | None:
-        """Take the next task, if there is one."""
-        try:
-            return self._backlog.popleft()
-        except IndexError:
-            return None
 
 
 class _Leaving:
@@ -107,16 +90,25 @@ class _Growing:
         self.run = crew.grow
 
 
-class _End:
-    """Ends the thread that draws it, if it is not needed."""
+class _Word:
+    """What a thread may draw from the queue instead of a member."""
+
+    __slots__ = ()
 
 
-_END: Final = _End()
+_CALL: Final = _Word()
+"""Wakes a thread, to look after all that is there."""
+_END: Final = _Word()
+"""Ends the thread that draws it, if it is not needed."""
 
 
 def _run_here(member: Member, *_: Any) -> None:
     """Stand in for the queue of a closed crew."""
-    while (task := member.take()) is not None:
+    while True:
+        try:
+            task = member.backlog.popleft()
+        except IndexError:
+            return
         run_now(task)
 
 
@@ -125,16 +117,20 @@ class Crew(Threads):
 
     def __init__(self, runtime: Owner) -> None:
         super().__init__("crew", runtime)
-        self._queue: queue.SimpleQueue[Member | _End | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.members: dict[Member, None] = {}
-        self._running: dict[int, Member] = {}
-        self._idle: dict[int, None] = {}
+        self._running: dict[int, list[Member]] = {}
+        """For each thread a place for the member that it runs; who takes it out of there owns it."""
+        self._idle: list[int] = []
+        """As many as wait for something."""
         self._called = False
         """Whether a thread was called that has not come yet."""
         self._growth: Timer | None = None
         self._grower = _Growing(self)
-        self._scarce_ns = 0
-        """When a thread was last woken that left no more than `SPARE` idle."""
+        self._plenty_ns = 0
+        """Since when each thread that was woken has left more than `SPARE` idle; 0 if the last one has not."""
+        self._short = False
+        """Whether there are fewer threads than members."""
         self._put: Callable[..., None] = self._queue.put
 
     def enrol(self, name: str) -> Member:
@@ -142,83 +138,91 @@ class Crew(Threads):
         with self._lock:
             member = Member(self, name, self._put)
             self.members[member] = None
-            if len(self._threads) < min(len(self.members), 2) and not self._closed:
+            self._count()
+            if self._short and len(self._threads) <= SPARE:
                 self._add_thread()
-        self._see_to_the_rest()
+        if self._short and not self._idle and self._growth is None:
+            self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
         return member
 
     def left(self, member: Member) -> None:
         """Go on without a member."""
         with self._lock:
             self.members.pop(member, None)
+            self._count()
             if len(self._threads) > len(self.members):
                 self._queue.put(_END)
-            if self._growth is not None and not self._may_grow():
+            if self._growth is not None and not self._short:
                 self._growth.cancel()
                 self._growth = None
 
-    def _work(self) -> None:
+    def _work(self) -> None:  # noqa: C901, PLR0912, PLR0915 - written out: calls are what it costs more than a bare queue
         me = threading.get_ident()
-        running, zombies = self._running, self._runtime.zombies
-        while (member := self._next(me)) is not None:
-            task = member.take()
-            if task is not None:
-                running[me] = member
-                try:
-                    task.run()
-                except BaseException as error:  # noqa: BLE001 - a bug of the machine must not cost the crew a thread
-                    log_bug("runtime.task_failed", error)
-                given_up = running.pop(me, None) is None
-                if given_up or (zombies and me in zombies):
-                    self._was_replaced(me)
-                    if given_up:
-                        return
-            member.release()
-            member = task = None  # nothing is kept by a thread that waits
-
-    def _next(self, me: int) -> Member | None:
-        """Return a member that this thread has claimed, or None if it is to end."""
+        zombies, idle = self._runtime.zombies, self._idle
+        waiting, get, get_nowait = self._queue.qsize, self._queue.get, self._queue.get_nowait
+        running: list[Member] = []
+        self._running[me] = running
         while True:
+            if waiting():
+                try:
+                    found = get_nowait()
+                except queue.Empty:
+                    continue
+            else:
+                idle.append(me)
+                found = get()
+                idle.pop()
+                self._called = False  # who was woken looks after all that is there
+                if len(idle) > SPARE:
+                    self._retire()
+                else:
+                    self._plenty_ns = 0
             try:
-                found = self._queue.get_nowait()
-            except queue.Empty:
-                found = self._await(me)
-            if isinstance(found, Member):
-                if found.claim():
-                    self._see_to_the_rest()
-                    return found
-            elif found is None:
-                self._called = False
-            elif self._may_end(me):
-                return None
-            found = None
+                found.free.pop()
+            except IndexError:
+                continue
+            except AttributeError:
+                if found is _CALL:
+                    self._called = False
+                elif self._may_end(me):
+                    return
+                continue
+            if not idle:
+                if self._short and self._growth is None:
+                    self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
+            elif waiting() and not self._called:
+                self._called = True
+                self._queue.put(_CALL)
+            try:
+                task = found.backlog.popleft()
+            except IndexError:
+                found.release()
+                continue
+            running.append(found)
+            try:
+                task.run()
+            except BaseException as error:  # noqa: BLE001 - a bug of the machine must not cost the crew a thread
+                log_bug("runtime.task_failed", error)
+            if zombies and me in zombies:
+                self._was_replaced(me)
+            try:
+                running.pop()
+            except IndexError:
+                self._was_replaced(me)
+                return
+            found.free.append(None)
+            if found.backlog:  # who came meanwhile has found it claimed, and gone
+                self._queue.put(found)
+            found = task = None  # nothing is kept by a thread that waits
 
-    def _await(self, me: int) -> Member | _End | None:
-        """Wait until there is something. Who returns from here looks after what else is there, so nobody need be called."""
-        idle = self._idle
-        idle[me] = None
-        found = self._queue.get()
-        del idle[me]
-        self._called = False
+    def _retire(self) -> None:
+        """Have one thread end if there have been too many for a while."""
         now_ns = time.monotonic_ns()
-        if len(idle) <= SPARE:
-            self._scarce_ns = now_ns
-        elif now_ns - self._scarce_ns > SPARE_NS:
-            self._scarce_ns = now_ns
+        if not self._plenty_ns:
+            self._plenty_ns = now_ns
+        elif now_ns - self._plenty_ns >= SPARE_NS:
+            self._plenty_ns = now_ns
             self._queue.put(_END)
-        return found
-
-    def _see_to_the_rest(self) -> None:
-        """Call another thread if something waits; have one more soon if there is none to come for what may be next."""
-        if not self._idle:
-            if self._growth is None and self._may_grow():
-                self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
-        elif not self._called and self._queue.qsize():
-            self._called = True
-            self._queue.put(None)
-
-    def _may_grow(self) -> bool:
-        return len(self._threads) < len(self.members) and not self._closed
 
     def _grow_soon(self) -> None:
         """The time is over; on the timer thread, which starts no thread itself."""
@@ -228,25 +232,37 @@ class Crew(Threads):
         """Add a thread if none is idle."""
         with self._lock:
             self._growth = None
-            if self._may_grow() and not self._idle:
+            if self._short and not self._idle:
                 self._add_thread()
+
+    def _add_thread(self) -> None:
+        super()._add_thread()
+        self._count()
+
+    def _count(self) -> None:
+        """Note whether there may be more threads. Under the lock."""
+        self._short = len(self._threads) < len(self.members) and not self._closed
 
     def _may_end(self, me: int) -> bool:
         with self._lock:
             may = self._closed or bool(self._idle) or len(self._threads) > len(self.members)
             if may:
                 self._threads.pop(me, None)
+                del self._running[me]
+                self._count()
         return may
 
     def _give_up(self, ident: int, thread: threading.Thread) -> None:
-        member = self._running.pop(ident, None)
-        if member is None:  # its task has returned meanwhile
+        try:
+            member = self._running[ident].pop()
+        except IndexError:  # its task has returned meanwhile
             return
         self._runtime.zombies[ident] = thread
-        del self._threads[ident]
+        del self._threads[ident], self._running[ident]
         self._replaced.add(ident)
         thread.name = thread.name.replace(self._name, member.name, 1)
-        if not self._closed and not self._idle:
+        self._count()
+        if self._short and not self._idle:
             self._add_thread()
         member.release()
 
@@ -254,13 +270,14 @@ class Crew(Threads):
         """Give up the thread that runs a task of ``member``, if one does."""
         with self._lock:
             for ident, running in self._running.copy().items():
-                if running is member and ident in self._threads:
+                if running == [member]:
                     self._give_up(ident, self._threads[ident])
 
     def close(self) -> None:
         """Have the threads end after what was submitted so far."""
         with self._lock:
             self._closed = True
+            self._count()
             for _ in self._threads:
                 self._queue.put(_END)
 
