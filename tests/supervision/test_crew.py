@@ -282,12 +282,14 @@ def test_nothing_that_was_submitted_is_lost_when_it_is_closed() -> None:
     assert entered.wait(PATIENCE_S)
     behind = [done(member) for _ in range(3)]
     member.replace()
+    (zombie,) = runtime.zombies.values()
     member.submit(Doing(lambda: gate.wait(0.05)))
     left = [done(each) for each in (member, other) for _ in range(3)]
     runtime.close()
     assert all(event.is_set() for event in behind + left)
     assert all(done(each).is_set() for each in (member, other, *enrolled(runtime, 1)))
     gate.set()
+    zombie.join(PATIENCE_S)
 
 
 def test_actors_that_block_and_wait_for_each_other_all_have_a_thread(real: ActorSystem) -> None:
