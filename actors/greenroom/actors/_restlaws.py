@@ -146,13 +146,15 @@ def _tracks_know_their_rooms(env: Env) -> Iterator[Finding]:
     """What is said of a track that has a source is what it is known by, and its room's credentials."""
     for room in env.rooms.copy().values():
         actor = None if room.actor is None else _running(room.actor)
-        if actor is not None and actor._refreshing is not None and actor._refreshing.under_way:
+        if room.actor is None or actor is None:
+            continue  # what it had under way is settled when it comes back; in a session that has failed it does not
+        if actor._refreshing is not None and actor._refreshing.under_way:
             continue  # some of its tracks are told in a moment
         for track in room.tracks.copy().values():
             info = track.info
             if track.source is None or info is None or track.removed or track.moving:
                 continue
-            if any(each is not None and each.state_name == "starting" for each in (room.actor, track.actor)):
+            if track.actor is not None and track.actor.state_name == "starting":
                 continue  # it comes back; what has been said meanwhile waits for it
             said = (info.room_name, info.participant_identity, info.publication_sid)
             if said != (room.name, track.participant, track.sid):
