@@ -168,6 +168,9 @@ SETTINGS: dict[str, Setting] = {
     "launch elastic": lambda system, _, __: (
         lambda: system.launch(Echo, name="new", dispatcher=Dispatcher.ELASTIC)
     ),
+    "launch pinned": lambda system, _, __: (
+        lambda: system.launch(Echo, name="new", dispatcher=Dispatcher.PINNED)
+    ),
     "elastic": elastic,
     "full": full,
     "resting": resting,

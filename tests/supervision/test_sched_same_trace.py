@@ -108,7 +108,7 @@ def large(seed: int) -> list[str]:
             ChildSpec(
                 id=name, start=Probe, dispatcher=kind, backoff=Backoff(initial_ns=3 * MS, max_ns=40 * MS)
             )
-            for name, kind in zip("abcd", Dispatcher, strict=True)
+            for name, kind in zip("abcde", Dispatcher, strict=True)
         )
         flags = SupervisorFlags(strategy=Strategy.ONE_FOR_ONE, intensity=50, period_ns=1_000 * MS)
         with ActorSystem(runtime) as system:

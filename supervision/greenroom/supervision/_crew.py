@@ -140,7 +140,7 @@ class Crew(Threads):
             self.members[member] = None
             self._count()
             if self._short and len(self._threads) <= SPARE:
-                self._add_thread()
+                self.add_thread()
         if self._short and not self._idle and self._growth is None:
             self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
         return member
@@ -233,10 +233,10 @@ class Crew(Threads):
         with self._lock:
             self._growth = None
             if self._short and not self._idle:
-                self._add_thread()
+                self.add_thread()
 
-    def _add_thread(self) -> None:
-        super()._add_thread()
+    def _note(self, thread: threading.Thread) -> None:
+        super()._note(thread)
         self._count()
 
     def _count(self) -> None:
@@ -263,7 +263,7 @@ class Crew(Threads):
         thread.name = thread.name.replace(self._name, member.name, 1)
         self._count()
         if self._short and not self._idle:
-            self._add_thread()
+            self.add_thread()
         member.release()
 
     def replace(self, member: Member) -> None:

@@ -52,22 +52,31 @@ class Threads:
         self._replaced: set[int] = set()
         self._closed = False
 
-    def _add_thread(self) -> None:
+    def add_thread(self) -> None:
+        """Have one thread more."""
         thread = threading.Thread(
             target=self._loop, name=f"greenroom-{self._name}-{next(self._serial)}", daemon=True
         )
         with self._lock:  # the new thread waits for it, so that it is known before it does anything
             thread.start()
-            self._threads[cast("int", thread.ident)] = thread
-            self._runtime.own.add(cast("int", thread.ident))
+            self._note(thread)
+
+    def _note(self, thread: threading.Thread) -> None:
+        """Know a thread. Under the lock."""
+        self._threads[cast("int", thread.ident)] = thread
+        self._runtime.own.add(cast("int", thread.ident))
 
     def _loop(self) -> None:
+        me = threading.get_ident()
         try:
             with self._lock:
-                pass
+                if me not in self._threads:  # a signal's handler has interrupted who started it
+                    if self._closed:
+                        return
+                    self._note(threading.current_thread())
             self._work()
         finally:
-            self._runtime.own.discard(threading.get_ident())
+            self._runtime.own.discard(me)
 
     def _work(self) -> None:
         """Run tasks until this thread is told to stop, or was replaced."""
@@ -98,7 +107,7 @@ class Threads:
         del self._threads[ident]
         self._replaced.add(ident)
         if not self._closed:
-            self._add_thread()
+            self.add_thread()
 
     def threads(self) -> list[threading.Thread]:
         """Return those that have not been given up."""
@@ -114,7 +123,7 @@ class Pool(Threads):
         self._queue: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self.submit: Callable[[Task], None] = self._queue.put
         for _ in range(threads):
-            self._add_thread()
+            self.add_thread()
 
     def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
         """Submit what is drawn from ``tasks``, as the result is drawn from."""

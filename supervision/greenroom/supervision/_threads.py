@@ -184,9 +184,10 @@ class ThreadRuntime:
             return self._crew.enrol(name)
         if dispatcher is not Dispatcher.PINNED:
             return cast("Executor", self._shared[dispatcher])
-        pool = Pool(name, 1, self)
+        pool = Pool(name, 0, self)
         with self._lock:
-            self._pinned[pool] = None
+            self._pinned[pool] = None  # first, so that its thread is ended whatever interrupts this
+        pool.add_thread()
         return cast("Executor", pool)
 
     def next_id(self) -> int:
