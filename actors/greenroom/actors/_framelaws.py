@@ -111,6 +111,9 @@ def _nothing_thrown_away(env: Env, stream: StreamState, path: str) -> Iterator[F
     in_order = not (stream.discard or stream.error or env.closing)
     if not in_order or stream.pipeline is None or stream.drained is not None:
         return
+    above = [granted.processor._cell.parent for granted in stream.pipeline.granted]
+    if any(each is None or not each.ref.is_running() or _has_failed(each.ref) for each in above):
+        return  # all processors were stopped with who runs them, and what was in them is lost
     lost = stream.meter.dropped_by_reason().get(Reason.CLOSED, 0)
     if lost:
         yield FRAMES, f"{path} ended in order, and threw {lost} frames away that were inside"

@@ -71,6 +71,8 @@ def expected_context(env: Env, name: str, leases: Collection[Lease]) -> Context 
         for granted in () if stream.pipeline is None else stream.pipeline.granted:
             if granted.name == name and stream.moving:
                 return None  # it is on its way between two rooms, one of which has the lease meanwhile
+            if granted.name == name and _ending(stream):
+                return None  # it says nothing new any more: what is still inside was of the context that it has said
             if granted.name == name:
                 wanted[stream.actor, granted.lease_id] = track.context
     for lease in sorted(leases, key=lambda lease: lease.lease_id, reverse=True):
@@ -78,6 +80,12 @@ def expected_context(env: Env, name: str, leases: Collection[Lease]) -> Context 
         if context.stream_info is not None and context.stream_info.complete:
             return context
     return NO_CONTEXT
+
+
+def _ending(stream: StreamState) -> bool:
+    """Whether a stream has been told to end, and something is inside still."""
+    actor = None if stream.actor is None else _running(stream.actor)
+    return actor is not None and actor._ending
 
 
 def _coming(leases: Collection[Lease]) -> bool:
