@@ -242,7 +242,7 @@ def rows() -> list[Row]:
     return [*above, _single("thread", Dispatcher.ELASTIC, few), _single("pinned", Dispatcher.PINNED, few)]
 
 
-def _single(placement: str, dispatcher: Dispatcher, few: Sequence[Frame]) -> Row:
+def _single(placement: str, dispatcher: Dispatcher, few: list[Frame]) -> Row:
     """Measure one frame at a time, there and back."""
     with one_core(), threads(dispatcher) as (runtime, worker), handoff(few) as bare:
         here, there = beside(single(few, runtime, worker), bare, HANDOFFS)

@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
 from threading import Event
+from typing import Any
 
 import pytest
 from tests.supervision.supkit import PATIENCE_S
 
-from greenroom.supervision import _crew
+from greenroom.supervision import _crew, _threads
+from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision._threads import ThreadRuntime
 from greenroom.supervision.probes import Probe
@@ -203,7 +205,7 @@ def test_threads_that_are_not_needed_any_more_end(
 def test_the_last_one_out_leaves_no_thread(runtime: ThreadRuntime) -> None:
     """Members that leave are forgotten after what was submitted before, and so are the threads."""
     members = enrolled(runtime)
-    last = []
+    last: list[Event] = []
     for member in members:
         last.append(done(member))
         member.close()
@@ -294,7 +296,7 @@ def test_nothing_that_was_submitted_is_lost_when_it_is_closed() -> None:
 
 def test_actors_that_block_and_wait_for_each_other_all_have_a_thread(real: ActorSystem) -> None:
     """A chain of asks as long as the crew: each but the last waits inside of its handler."""
-    refs = []
+    refs: list[ActorRef[Any]] = []
     for number in range(MEMBERS):
         ref, started = real.launch(Probe, name=f"{number}", dispatcher=Dispatcher.ELASTIC)
         started.get(timeout=PATIENCE_S)
@@ -307,3 +309,22 @@ def test_actors_that_block_and_wait_for_each_other_all_have_a_thread(real: Actor
         return go
 
     assert refs[0].ask(along(tuple(range(1, MEMBERS))), timeout=PATIENCE_S) == MEMBERS
+
+
+def test_a_thread_that_is_stuck_when_all_ends_is_told_by_whose_code_it_is_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not as one of the crew."""
+    monkeypatch.setattr(_threads, "JOIN_S", 0.05)
+    runtime = ThreadRuntime()
+    member, _ = enrolled(runtime, 2)
+    gate, entered = Event(), Event()
+    member.submit(blocking(gate, entered.set))
+    assert entered.wait(PATIENCE_S)
+    runtime.close()
+    (stuck,) = runtime.stuck
+    assert stuck.startswith("greenroom-member 0-")
+    gate.set()
+    for thread in threading.enumerate():
+        if thread.name == stuck:
+            thread.join(PATIENCE_S)

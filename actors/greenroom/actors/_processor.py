@@ -30,10 +30,10 @@ from greenroom.actors._leasing import (
 )
 from greenroom.actors._recovering import Recovering
 from greenroom.actors._recovery import Rebuild, Recovery, Rest
-from greenroom.actors._worker import Apply, Begin, Fail, ProcessorWorker
+from greenroom.actors._worker import DISPATCHERS, Apply, Begin, Fail, ProcessorWorker
 from greenroom.actors.context import Context
 from greenroom.actors.errors import LeaseOver
-from greenroom.actors.processors import Placement, ProcessorSpec, Reason
+from greenroom.actors.processors import ProcessorSpec, Reason
 from greenroom.actors.snapshots import EventKind, ProcessorState
 from greenroom.supervision import (
     ActorRef,
@@ -43,7 +43,6 @@ from greenroom.supervision import (
     ChildSignal,
     ChildStarted,
     Demonitor,
-    Dispatcher,
     Down,
     Fenced,
     Future,
@@ -57,11 +56,6 @@ from greenroom.supervision import (
     SupervisionError,
 )
 
-_DISPATCHERS = {
-    Placement.INLINE: Dispatcher.BLOCKING,  # only what is not about a frame runs there
-    Placement.THREAD: Dispatcher.ELASTIC,
-    Placement.PINNED: Dispatcher.PINNED,
-}
 _OWN_INSTANCE = MailboxSpec(on_restart=OnRestart.DROP)
 """What a worker was asked and told was meant for its own instance, not for the next."""
 
@@ -103,7 +97,7 @@ class ProcessorActor(Recovering):
             self._book,
             name="worker",
             mailbox=_OWN_INSTANCE,
-            dispatcher=_DISPATCHERS[self._spec.placement],
+            dispatcher=DISPATCHERS[self._spec.placement],
             shutdown_ns=self._spec.close_ns,
             start_ns=self._spec.build_ns,
         )

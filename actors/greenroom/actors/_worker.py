@@ -1,14 +1,21 @@
 """The worker: the only actor that calls a processor. It may crash or hang; nothing is lost with it."""
 
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from greenroom.actors._books import Instance, ProcessorBook
 from greenroom.actors._context import Call, ClearCredentials, ClearStreamInfo, PushCredentials, PushStreamInfo
 from greenroom.actors._host import Host
 from greenroom.actors._specs import missing_in
-from greenroom.actors.processors import Processor, ProcessorSpec
-from greenroom.supervision import Actor
+from greenroom.actors.processors import Placement, Processor, ProcessorSpec
+from greenroom.supervision import Actor, Dispatcher
+
+DISPATCHERS: Final = {
+    Placement.INLINE: Dispatcher.BLOCKING,  # only what is not about a frame runs there
+    Placement.THREAD: Dispatcher.ELASTIC,
+    Placement.PINNED: Dispatcher.PINNED,
+}
+"""Which threads run a worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -260,11 +260,14 @@ class Crew(Threads):
         self._runtime.zombies[ident] = thread
         del self._threads[ident], self._running[ident]
         self._replaced.add(ident)
-        thread.name = thread.name.replace(self._name, member.name, 1)
+        self._name_after(thread, member)
         self._count()
         if self._short and not self._idle:
             self.add_thread()
         member.release()
+
+    def _name_after(self, thread: threading.Thread, member: Member) -> None:
+        thread.name = thread.name.replace(self._name, member.name, 1)
 
     def replace(self, member: Member) -> None:
         """Give up the thread that runs a task of ``member``, if one does."""
@@ -278,8 +281,10 @@ class Crew(Threads):
         with self._lock:
             self._closed = True
             self._count()
-            for _ in self._threads:
+            for ident, thread in self._threads.items():
                 self._queue.put(_END)
+                for member in self._running.get(ident, ()):
+                    self._name_after(thread, member)  # it is in foreign code, perhaps for ever
 
     def drain(self) -> None:
         """Run what is left over, in the calling thread: nobody's last message is lost."""
