@@ -2,9 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+
+
+MET: Final = {True: "yes", False: "NO", None: "-"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,12 +20,13 @@ class Row:
     beside: str
     ratio: str
     goal: str
-    met: bool
+    met: bool | None
+    """None where there is no goal."""
 
 
 def show(rows: Iterable[Row]) -> None:
     """Print the table."""
     table = Table("what", "here", "beside", "ratio", "goal", "met")
     for row in rows:
-        table.add_row(row.what, row.here, row.beside, row.ratio, row.goal, "yes" if row.met else "NO")
+        table.add_row(row.what, row.here, row.beside, row.ratio, row.goal, MET[row.met])
     Console().print(table)
