@@ -7,7 +7,6 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-
 MET: Final = {True: "yes", False: "NO", None: "-"}
 
 
