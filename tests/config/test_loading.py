@@ -103,7 +103,7 @@ SCHEMA_CASES = [
         'placement = "process"',
         9,
         "processors.meter.placement",
-        "'inline' or 'thread'",
+        "'inline', 'thread' or 'pinned'",
     ),
     (
         'placement = "inline"',
