@@ -10,6 +10,7 @@ from typing import Any, Final
 from greenroom.actors._books import ProcessorBook
 from greenroom.actors._desired import StreamState, TrackState
 from greenroom.actors._env import Env
+from greenroom.actors._inline import InlineHost
 from greenroom.actors._lanes import QueuedLane
 from greenroom.actors._restlaws import FRAMES, LEASES, Finding, streams_of
 from greenroom.actors._watch import WATCH_NS
@@ -18,17 +19,20 @@ from greenroom.actors.snapshots import EventKind, ProcessorState, SessionEvent
 from greenroom.supervision import ActorRef
 
 CLOSED: Final = 1
+Calls = dict[ProcessorBook, tuple[QueuedLane, int, int]]
+"""For each processor: whose frame it was called for last, which one of that lane's, and when that was seen first."""
 LOOKS: Final = 2
 """A frame is marked at the first look after it has come, and found late at the first look after its deadline."""
 
 
-def at_instant(env: Env, now_ns: int, *, watched_ns: int) -> Iterator[Finding]:
+def at_instant(env: Env, now_ns: int, *, watched_ns: int, calls: Calls) -> Iterator[Finding]:
     """Yield the laws that do not hold between two steps, and how.
 
     Args:
         env: the session's records.
         now_ns: the runtime's time.
         watched_ns: for how long it has gone on in steps that the watch could keep up with.
+        calls: what was seen before; for who asks to keep, empty at first.
     """
     for room in env.rooms.values():
         for track in room.tracks.values():
@@ -39,6 +43,7 @@ def at_instant(env: Env, now_ns: int, *, watched_ns: int) -> Iterator[Finding]:
     for book in env.processors.values():
         if book.state is ProcessorState.CLOSING:
             yield from _closes_after_the_last_call(book)
+        yield from _no_call_goes_on_for_ever(book, now_ns, watched_ns, calls)
 
 
 def at_event(env: Env, event: SessionEvent) -> Iterator[Finding]:
@@ -86,6 +91,26 @@ def _closes_after_the_last_call(book: ProcessorBook) -> Iterator[Finding]:
     worker, last = book.actor._cell.actor._worker, getattr(book.host, "last", None)
     if last is not None and last.calling is not None and worker._cell.life.stop_timer is not None:
         yield CLOSED, f"{book.name} was told to close while a frame was going through it"
+
+
+def _no_call_goes_on_for_ever(
+    book: ProcessorBook, now_ns: int, watched_ns: int, calls: Calls
+) -> Iterator[Finding]:
+    """A call that hangs is given up: by the look after ``hang_ns`` at the latest."""
+    host: Any = book.host
+    last = None if isinstance(host, InlineHost) else getattr(host, "last", None)
+    lane = None if last is None else last.calling
+    if lane is None or book.state is not ProcessorState.READY or not (book.actor and book.actor.is_running()):
+        calls.pop(book, None)
+        return
+    before = calls.get(book)
+    if before is None or before[:2] != (lane, lane.taken):
+        calls[book] = (lane, lane.taken, now_ns)
+        return
+    most_ns = host._hang_ns + (LOOKS + 1) * WATCH_NS
+    if now_ns - before[2] > most_ns and watched_ns > most_ns:
+        told = f"goes on for {(now_ns - before[2]) / 1e6:g} ms, and may for {most_ns / 1e6:g}"
+        yield FRAMES, f"a call of {book.name} {told}"
 
 
 def _nothing_waits_for_ever(

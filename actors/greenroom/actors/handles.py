@@ -121,7 +121,12 @@ class Room:
         return self._state.tracks.get(state.key) is state and state.actor is not None
 
     def _undo_track(self, state: TrackState) -> Callable[[Any], object]:
-        return lambda _: self._state.actor is not None and self._state.actor.send(DropTrack(key=state.key))
+        def undo(added: ActorRef[Any] | None) -> None:
+            room = self._state.actor
+            if room is not None and (added is not None or self._has(state)):
+                room.send(DropTrack(key=state.key))
+
+        return undo
 
     async def remove_track(self, track: "Track | str") -> None:
         """End a track (or the one of that sid or key): its streams end after their last frames. Idempotent."""

@@ -9,12 +9,22 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from greenroom.actors._eventlaws import NUMBER, EventLaws
-from greenroom.actors._framelaws import at_event, at_frame, at_instant
+from greenroom.actors._framelaws import Calls, at_event, at_frame, at_instant
 from greenroom.actors._restlaws import at_rest, expected_context
 from greenroom.actors.report import SessionReport, Verdict
 from greenroom.actors.snapshots import ProcessorSnapshot, ProcessorState, StreamSnapshot
 
-__all__ = ["LAWS", "EventLaws", "at_event", "at_frame", "at_instant", "at_rest", "check", "expected_context"]
+__all__ = [
+    "LAWS",
+    "Calls",
+    "EventLaws",
+    "at_event",
+    "at_frame",
+    "at_instant",
+    "at_rest",
+    "check",
+    "expected_context",
+]
 
 Findings = Iterable[str]
 LEASES: Final = NUMBER["leases"]

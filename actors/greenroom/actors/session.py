@@ -227,7 +227,7 @@ class Session:
             await self._ask_own(
                 "rooms",
                 OpenRoom(state=state),
-                undo=_close_opened,
+                undo=partial(_undo_open, env, state),
                 done=lambda: state.actor is not None and not state.gone.done(),
             )
         except Exception:
@@ -262,14 +262,14 @@ class Session:
         """
         spec = await self.spec(wanted)
         env = self.alive()
-        granted = await self._ask_own("holds", Hold(spec=spec), undo=partial(give_back, env))
+        granted = await self._ask_own("holds", Hold(spec=spec), undo=partial(_undo_hold, env))
         return Lease(self, granted)
 
     async def keep(self, granted: Granted) -> Lease:
         """Hold the very processor that a stream uses: for `Stream.keep`."""
         hold = Hold(spec=granted.spec, very=granted.processor)
         env = self.alive()
-        return Lease(self, await self._ask_own("holds", hold, undo=partial(give_back, env)))
+        return Lease(self, await self._ask_own("holds", hold, undo=partial(_undo_hold, env)))
 
     def observe(self, observer: Callable[[SessionEvent], None]) -> Callable[[], None]:
         """Call ``observer`` with every event, on actors' threads: be quick. Returns its undoing."""
@@ -332,7 +332,8 @@ class Session:
         Args:
             ref: whom.
             message: what.
-            undo: called with the answer if the caller was cancelled and so never gets it; on any thread.
+            undo: called with the answer if the caller was cancelled and so never gets it, or with None if the actor
+                failed over it; on any thread.
             done: whether what was asked for has been done, by an actor that was replaced before it could say so.
 
         Raises:
@@ -381,10 +382,18 @@ def _spec(name: str, actor_class: type[Any], *args: Any) -> ChildSpec:
     return ChildSpec(id=name, start=actor_class, args=args, shutdown_ns=ShutdownBudget.INFINITE)
 
 
-def _close_opened(ref: ActorRef[Any]) -> None:
-    ref.send(CloseRoom())
+def _undo_open(env: Env, room: RoomState, _: ActorRef[Any] | None) -> None:
+    room.closing = True  # first: one that is only starting sees this
+    if room.actor is None:
+        close_room(env, room)
+    else:
+        room.actor.send(CloseRoom())
+
+
+def _undo_hold(env: Env, granted: Granted | None) -> None:
+    if granted is not None:
+        give_back(env, granted)
 
 
 def _undo(undo: Callable[[Any], object], answer: Future[Any]) -> None:
-    if answer.error() is None:
-        undo(answer.outcome())
+    undo(answer.outcome() if answer.error() is None else None)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from greenroom.actors import Credentials, EventKind, ProcessorState, SessionEvent
-from greenroom.actors.laws import at_event, at_frame, at_instant, at_rest, expected_context
+from greenroom.actors.laws import Calls, at_event, at_frame, at_instant, at_rest, expected_context
 from greenroom.simulation._witness import Witness
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Onlooker:
         self._asked = 0
         self.seen_ns = 0
         self._even_ns = 0
+        self._calls: Calls = {}
 
     def kept_too_long(self) -> list[str]:
         """Return the rooms that keep processors for tracks which have not come back in time."""
@@ -77,7 +78,7 @@ class Onlooker:
             self._even_ns = now_ns
         self.seen_ns = now_ns
         for number, detail in at_instant(
-            self._stage.session.record(), now_ns, watched_ns=now_ns - self._even_ns
+            self._stage.session.record(), now_ns, watched_ns=now_ns - self._even_ns, calls=self._calls
         ):
             self._stage.court.find(number, detail)
 
