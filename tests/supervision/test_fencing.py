@@ -298,10 +298,11 @@ def test_a_replaced_thread_that_was_idle_ends_and_loses_nothing(
     parent.ask(lambda actor: actor.respawn(child), timeout=5)
     for number in range(20):
         assert child.ask(number, timeout=5) == number
-    threads = [thread for thread in enumerate_threads() if "worker" in thread.name]
+    threads = [thread for thread in enumerate_threads() if "worker" in thread.name or "crew" in thread.name]
+    assert threads
     parent.stop(timeout=5)
     for thread in threads:
-        thread.join(5)
+        thread.join(5)  # it ends when the actor has given it back
     assert real.runtime.live_pinned() == 0
     assert real.runtime.zombies == {}
 
