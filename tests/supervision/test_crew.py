@@ -164,6 +164,26 @@ def test_who_joins_while_all_block_is_run(runtime: ThreadRuntime) -> None:
     gate.set()
 
 
+def test_it_goes_on_growing_when_its_timer_is_quicker_than_who_set_it(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sets the timer may lose the interpreter's lock for longer than that takes."""
+    usual = runtime.call_later
+
+    def slow(delay_ns: int, callback: Callable[[], None]) -> Any:
+        handle = usual(delay_ns, callback)
+        time.sleep(0.02)
+        return handle
+
+    monkeypatch.setattr(runtime, "call_later", slow)
+    gate = Event()
+    for member in enrolled(runtime, 5):
+        entered = Event()
+        member.submit(blocking(gate, entered.set))
+        assert entered.wait(PATIENCE_S / 2)  # before any of them has given up
+    gate.set()
+
+
 def test_all_that_block_at_once_hold_up_no_other(runtime: ThreadRuntime) -> None:
     """They came in one burst, before any thread had looked."""
     members = enrolled(runtime, 40)

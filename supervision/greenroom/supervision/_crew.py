@@ -126,6 +126,8 @@ class Crew(Threads):
         self._called = False
         """Whether a thread was called that has not come yet."""
         self._growth: Timer | None = None
+        self._asked_ns = 0
+        """When that timer was asked for. It comes a `GROW_NS` later, so until then nobody need ask again."""
         self._grower = _Growing(self)
         self._plenty_ns = 0
         """Since when each thread that was woken has left more than `SPARE` idle; 0 if the last one has not."""
@@ -141,8 +143,8 @@ class Crew(Threads):
             self._count()
             if self._short and len(self._threads) <= SPARE:
                 self.add_thread()
-        if self._short and not self._idle and self._growth is None:
-            self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
+        if self._short and not self._idle:
+            self._ask_for_more()
         return member
 
     def left(self, member: Member) -> None:
@@ -153,6 +155,7 @@ class Crew(Threads):
             if len(self._threads) > len(self.members):
                 self._queue.put(_END)
             if self._growth is not None and not self._short:
+                self._asked_ns = 0  # first: who asks next sets another timer
                 self._growth.cancel()
                 self._growth = None
 
@@ -188,8 +191,8 @@ class Crew(Threads):
                     return
                 continue
             if not idle:
-                if self._short and self._growth is None:
-                    self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
+                if self._short:
+                    self._ask_for_more()
             elif waiting() and not self._called:
                 self._called = True
                 self._queue.put(_CALL)
@@ -224,6 +227,13 @@ class Crew(Threads):
             self._plenty_ns = now_ns
             self._queue.put(_END)
 
+    def _ask_for_more(self) -> None:
+        """Have one thread more soon, if none is idle then. Whoever does may be held up after any step of this."""
+        now_ns = time.monotonic_ns()
+        if now_ns - self._asked_ns >= GROW_NS:
+            self._asked_ns = now_ns
+            self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
+
     def _grow_soon(self) -> None:
         """The time is over; on the timer thread, which starts no thread itself."""
         self._runtime.executor(Dispatcher.POOL, "").submit(self._grower)
@@ -231,7 +241,6 @@ class Crew(Threads):
     def grow(self) -> None:
         """Add a thread if none is idle."""
         with self._lock:
-            self._growth = None
             if self._short and not self._idle:
                 self.add_thread()
 
