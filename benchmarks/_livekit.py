@@ -24,6 +24,7 @@ from greenroom.adapters.livekit import AudioStream
 
 RATE_HZ: Final = 48_000
 BLOCK: Final = RATE_HZ // 100
+BREATH_FRAMES: Final = 50
 LAG_EVERY_S: Final = 0.001
 READY: Final = "ready"
 
@@ -47,13 +48,16 @@ class Noop(rtc.FrameProcessor[rtc.AudioFrame]):
 
 
 class Voice:
-    """A track that speaks in real time."""
+    """A track that speaks in real time: the loop hands a long breath over now and then, and a native thread cuts it into frames of 10 ms.
 
-    def __init__(self, queue_ms: int = 50) -> None:
+    So what a loop does is for those who listen, as where audio comes from a network.
+    """
+
+    def __init__(self, queue_ms: int = 1_000) -> None:
         self.source = rtc.AudioSource(RATE_HZ, 1, queue_size_ms=queue_ms)
         self.track = rtc.LocalAudioTrack.create_audio_track("voice", self.source)
-        block = np.full(BLOCK, 1000, np.int16)
-        self._frame = rtc.AudioFrame(block.tobytes(), RATE_HZ, 1, BLOCK)
+        breath = np.full(BLOCK * BREATH_FRAMES, 1000, np.int16)
+        self._frame = rtc.AudioFrame(breath.tobytes(), RATE_HZ, 1, breath.size)
         self._task = asyncio.create_task(self._speak())
 
     async def _speak(self) -> None:

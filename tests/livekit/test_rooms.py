@@ -476,7 +476,7 @@ def test_a_refresh_is_one_message_however_many_streams_there_are(monkeypatch: py
 
         monkeypatch.setattr(Room, "renew", counted)
         sfu.refresh("a.token.two")
-        assert not sent  # the SDK's own handlers come first: one for each track
+        assert not sent  # other handlers of the event come first
         await until(lambda: all(len(scribe.told) == 3 for scribe in scribes))
         assert len(sent) == 1
         for stream in streams:
@@ -495,6 +495,70 @@ def test_the_sdk_goes_through_no_streams_of_remote_tracks() -> None:
         assert [len(track._audio_streams) for track in (remote, local)] == [0, 1]
         for stream in streams:
             await stream.aclose()
+
+    play(story)
+
+
+def test_who_reads_a_track_the_sdks_own_way_beside_greenroom_is_told_of_each_refresh() -> None:
+    """As long as its track is in the room; one that fails keeps the next from nothing; once detached it is the SDK's again."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attachment = attach(await default_session(), sfu.room)
+        tracks = [sfu.enter(name, f"TR_{name}", Voice(1000)) for name in ("anna", "bert")]
+        fails, own = Scribe(), Scribe()
+        theirs = [
+            rtc.AudioStream(track, noise_cancellation=scribe)
+            for track, scribe in zip(tracks, (fails, own), strict=True)
+        ]
+        ours = [AudioStream(track, processors=Scribe) for track in tracks]
+
+        def tokens(scribe: Scribe) -> list[str]:
+            return [values[0] for what, *values in scribe.told if what == "credentials"]
+
+        fails.raises["credentials"] = RuntimeError("no")
+        sfu.refresh("a.token.two")
+        assert tokens(own) == ["a.token.one", "a.token.two"] == tokens(fails)
+        for stream in ours:
+            await stream.aclose()
+        sfu.refresh("a.token.three")
+        assert tokens(own)[2:] == ["a.token.three"] == tokens(fails)[2:]
+        await attachment.detach()
+        fails.raises.clear()
+        sfu.refresh("a.token.four")
+        assert tokens(own)[3:] == ["a.token.four"] == tokens(fails)[3:]
+        sfu.unsubscribe("bert", "TR_bert")
+        sfu.refresh("a.token.five")
+        assert tokens(own)[4:] == []
+        assert tokens(fails)[4:] == ["a.token.five"]
+        for upstreams in theirs:
+            await upstreams.aclose()
+
+    play(story)
+
+
+def test_the_sdk_calls_no_handler_for_a_track_that_greenroom_reads() -> None:
+    """It would look at each handler's signature: a loop with a thousand tracks would do nothing else for 13 ms."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attachment = attach(await default_session(), sfu.room)
+        sfu.enter("carl", "TR_carl", Voice(1000))
+        follows = AudioStream.from_participant(
+            participant=sfu.room.remote_participants["carl"],
+            track_source=rtc.TrackSource.SOURCE_MICROPHONE,
+            processors=Scribe,
+        )
+        tracks = [sfu.enter(name, f"TR_{name}", Voice(1000)) for name in ("anna", "bert")]
+        emitter: Any = sfu.room
+        called = emitter._events["token_refreshed"]
+        before = len(called)
+        stream = AudioStream(tracks[0], processors=Scribe)
+        assert len(called) == before - 1
+        await stream.aclose()
+        await follows.aclose()
+        await attachment.detach()
+        assert len(called) == 3  # one for each track, and nothing else
 
     play(story)
 

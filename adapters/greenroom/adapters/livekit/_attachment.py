@@ -23,6 +23,7 @@ from greenroom.adapters.livekit._lobby import Lobby
 from greenroom.adapters.livekit._local import Published, local_track
 from greenroom.adapters.livekit._parking import Niche, Parking
 from greenroom.adapters.livekit._present import Present
+from greenroom.adapters.livekit._rounds import Rounds
 from greenroom.adapters.livekit._sdk import local_of, loop_of, rtc
 from greenroom.adapters.livekit._seats import Hall, new_lock, printable
 
@@ -45,6 +46,7 @@ class Attachment:
         self._hall = Hall(lobby, printable(room.name))
         self._parking = Parking(self._loop)
         self._closed = False
+        self._rounds = Rounds(room)
         self._ears = Ears(room, self._handles())
         self._forgotten = weakref.finalize(room, self._lost)
         self._forgotten.atexit = False
@@ -90,7 +92,8 @@ class Attachment:
         self._look()
 
     def _refreshed(self) -> None:
-        """Pass the token on behind the SDK's own handlers, one for each track: the actors' threads would be in their way."""
+        """Pass the token on, to actors behind the other handlers: the actors' threads would be in their way."""
+        self._rounds.tell()
         self._on_loop(self._ears.guarded("token_refreshed", self._look_at_room))
 
     def _republished(self, publication: rtc.LocalTrackPublication, previous_sid: str) -> None:
@@ -190,6 +193,8 @@ class Attachment:
             followers = set[Line]() if known else self._following.get(where.subject, set[Line]()).copy()
             if followers:
                 self._take_along(followers, heard)
+        if followers:
+            self._rounds.take(track)
         self._point(track, heard)
         for line in followers:
             line.hear_soon(track)
@@ -217,6 +222,7 @@ class Attachment:
 
     def _leave(self, track: rtc.Track, heard: Present, *, closed: bool) -> None:
         """A track has gone: its streams end now, with nothing further; those that follow wait for the next one."""
+        self._rounds.leave(track)
         if heard.where.local:
             local_track(track).unpublish(self, closed=closed)
         for line in list(heard.lines):
@@ -237,6 +243,7 @@ class Attachment:
                 return
             track, heard = max(there, key=lambda each: each[1].number)
             self._take_along({line}, heard)
+        self._rounds.take(track)
         line.seat.point(self._info(heard), heard.number)
         line.hear_soon(track)
 
@@ -297,6 +304,7 @@ class Attachment:
             if heard is None:
                 raise NotInRoom("the track has left its room")
             heard.lines.add(line)
+        self._rounds.take(track)
         line.on_over = partial(self._part, heard)
         line.seat.point(self._info(heard), heard.number)
 
@@ -367,6 +375,7 @@ class Attachment:
         room = self._room()
         if room is not None:
             self._ears.close(room)
+        self._rounds.give_back()
         self._forgotten.detach()
         self._leave_all()
 

@@ -7,7 +7,7 @@ adapter is imported, not when a room is busy.
 
 import asyncio
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any, Final
 
 from greenroom.adapters.livekit._errors import SdkMissing, SdkUnsupported
@@ -20,6 +20,7 @@ except ImportError as error:
 
 __all__ = [
     "Board",
+    "call_at_refresh",
     "check_version",
     "discard",
     "free",
@@ -33,7 +34,10 @@ __all__ = [
     "rtc",
     "samples_in",
     "set_tap",
+    "spare_at_refresh",
+    "streams_of",
     "task_of",
+    "tell_refresh",
     "token_of",
     "unlist",
     "url_of",
@@ -62,7 +66,7 @@ def check_version(version: str) -> None:
 
 def check_names() -> None:
     """Refuse an SDK of a known version that lacks a name which is used here."""
-    for name in ("_resolve_room", "_unregister_audio_stream"):
+    for name in ("_resolve_room", "_unregister_audio_stream", "_on_room_token_refreshed"):
         if not hasattr(rtc.Track, name):
             raise SdkUnsupported(f"{rtc.__version__} without Track.{name}", SUPPORTED)
     if not hasattr(FfiQueue[Any](), "_lock"):
@@ -107,6 +111,30 @@ def set_tap(stream: rtc.AudioStream, tap: rtc.FrameProcessor[rtc.AudioFrame]) ->
 def unlist(stream: rtc.AudioStream, track: rtc.Track) -> None:
     """Have a track tell a stream's processor nothing of its room: at each refresh it would go through all of them."""
     track._unregister_audio_stream(stream)
+
+
+def streams_of(track: rtc.Track) -> Sized:
+    """Return what holds those readers of a track that the SDK tells of its room, now and later."""
+    streams: Any = track._audio_streams
+    found: Sized = streams.data  # a WeakSet's len is a call of Python's
+    return found
+
+
+def spare_at_refresh(room: rtc.Room, track: rtc.Track) -> None:
+    """Have a room not call a track when its token was refreshed. Idempotent."""
+    emitter: Any = room
+    emitter.off("token_refreshed", track._on_room_token_refreshed)
+
+
+def call_at_refresh(room: rtc.Room, track: rtc.Track) -> None:
+    """Have a room call a track again, as it does from the beginning. Idempotent."""
+    emitter: Any = room
+    emitter.on("token_refreshed", track._on_room_token_refreshed)
+
+
+def tell_refresh(track: rtc.Track) -> None:
+    """Do what a track does when it is called."""
+    track._on_room_token_refreshed()
 
 
 def free(stream: rtc.AudioStream) -> None:
