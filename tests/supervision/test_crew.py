@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.supervision.supkit import PATIENCE_S
 
-from greenroom.supervision import _crew, _threads
+from greenroom.supervision import _crew, _member, _threads
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision._threads import ThreadRuntime
@@ -22,6 +22,7 @@ from greenroom.supervision.runtime import Dispatcher, Executor
 MEMBERS = 12
 SEEDS = range(6)
 HANGS = -1.0
+NEVER_NS = 1 << 60
 
 
 class Doing:
@@ -79,6 +80,13 @@ def done(executor: Executor) -> Event:
     event = Event()
     executor.submit(Doing(event.set))
     return event
+
+
+def prove(members: list[Executor]) -> None:
+    """Have each do so many quick tasks that it is known to be quick."""
+    for _ in range(_member.PROOF + 1):
+        events = [done(member) for member in members]
+        assert all(event.wait(PATIENCE_S) for event in events)
 
 
 class Storm:
@@ -204,6 +212,148 @@ def test_quick_members_need_few_threads(runtime: ThreadRuntime) -> None:
         events = [done(member) for member in members]
         assert all(event.wait(PATIENCE_S) for event in events)
     assert crew_of(runtime) < 20
+
+
+def test_what_arrives_together_is_done_by_one_thread(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If all are known to be quick: the other thread is not even woken."""
+    monkeypatch.setattr(_crew, "RUN_NS", NEVER_NS)
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    monkeypatch.setattr(_crew, "SLOW_NS", NEVER_NS)
+    members = enrolled(runtime)
+    prove(members)
+    calls: list[None] = []
+    call = runtime._crew._call
+
+    def noted() -> None:
+        calls.append(None)
+        call()
+
+    monkeypatch.setattr(runtime._crew, "_call", noted)
+    for _ in range(50):
+        events = [done(member) for member in members]
+        assert all(event.wait(PATIENCE_S) for event in events)
+    assert not calls
+
+
+def test_a_long_run_of_quick_ones_gets_help(runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However quick each is: the second one here waits for the third."""
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    monkeypatch.setattr(_crew, "SLOW_NS", NEVER_NS)
+    members = enrolled(runtime, 4)
+    prove(members)
+    monkeypatch.setattr(_crew, "RUN_NS", 0)
+    began, gate, over = Event(), Event(), Event()
+    members[0].submit(Doing(lambda: began.wait(PATIENCE_S)))
+    members[1].submit(Doing(lambda: over.set() if gate.wait(PATIENCE_S) else None))
+    members[2].submit(Doing(gate.set))
+    began.set()
+    assert over.wait(PATIENCE_S / 2)
+
+
+def test_one_that_was_slow_is_run_with_somebody_on_duty(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Slow once is enough, until it has been quick for a while."""
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    members = enrolled(runtime, 2)
+    prove(members)
+    monkeypatch.setattr(_crew, "SLOW_NS", 0)
+    gate, entered = Event(), Event()
+    both = [done(member) for member in members]  # together, so that they are timed
+    assert all(event.wait(PATIENCE_S) for event in both)
+    assert done(members[0]).wait(PATIENCE_S)
+    members[0].submit(blocking(gate, entered.set))
+    assert entered.wait(PATIENCE_S)
+    assert done(members[1]).wait(PATIENCE_S / 2)
+    gate.set()
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.1])
+def test_one_that_was_quick_and_hangs_is_found_by_the_watch(runtime: ThreadRuntime, pause_s: float) -> None:
+    """Whether others come in the same burst, or when nobody has come for a while."""
+    members = enrolled(runtime)
+    prove(members)
+    gate, entered = Event(), Event()
+    for member in members[:-1]:
+        member.submit(blocking(gate, entered.set))
+        if pause_s:
+            assert entered.wait(PATIENCE_S / 2)  # before any of them has given up
+            entered.clear()
+            time.sleep(pause_s)
+    assert done(members[-1]).wait(PATIENCE_S / 2)
+    gate.set()
+
+
+def test_the_watch_ends_when_nothing_is_done_and_begins_again(runtime: ThreadRuntime) -> None:
+    """No timer is left while all rest, and one that hangs afterwards is found as before."""
+    for _ in range(3):
+        members = enrolled(runtime, 3)
+        prove(members)
+        assert becomes(lambda: not runtime.live_timers())
+        gate, entered = Event(), Event()
+        members[0].submit(blocking(gate, entered.set))
+        assert entered.wait(PATIENCE_S)
+        assert done(members[1]).wait(PATIENCE_S / 2)
+        gate.set()
+        for member in members:
+            member.close()
+        assert becomes(lambda: crew_of(runtime) == 0)
+        assert not runtime.live_timers()
+
+
+def test_one_that_the_watch_has_found_is_run_with_somebody_on_duty(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nobody has timed it: it came alone."""
+    members = enrolled(runtime, 2)
+    prove(members)
+    for again in (False, True):
+        if again:
+            assert becomes(lambda: not runtime.live_timers())
+            monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+        gate, entered = Event(), Event()
+        members[0].submit(blocking(gate, entered.set))
+        assert entered.wait(PATIENCE_S)
+        if not again:
+            time.sleep(3 * _crew.WATCH_NS / 1e9)  # it looks twice
+        assert done(members[1]).wait(PATIENCE_S / 2)
+        gate.set()
+
+
+def test_the_watch_goes_on_for_who_comes_while_it_ends(runtime: ThreadRuntime) -> None:
+    """A thread that is woken then has found it set, and does not set it again."""
+    members = enrolled(runtime, 2)
+    prove(members)
+    assert becomes(lambda: not runtime.live_timers())
+    crew = runtime._crew
+
+    class Late(list[None]):
+        """Somebody is woken when the watch has looked, and has not said yet that it is off."""
+
+        def append(self, item: None) -> None:
+            """Say it."""
+            crew._set_watch()
+            super().append(item)
+
+    off = crew._off = Late()
+    crew._look(off)
+    assert runtime.live_timers() == 1
+    assert becomes(lambda: runtime.live_timers() != 1 or not off)
+
+
+def test_who_ends_hands_over(runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A member has left, so there is a thread too many: the other one is on duty then."""
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    for _ in range(20):
+        first, second = enrolled(runtime, 2)
+        prove([first, second])
+        first.close()
+        assert becomes(lambda: crew_of(runtime) == 1)
+        assert done(second).wait(PATIENCE_S / 2)
+        second.close()
+        assert becomes(lambda: crew_of(runtime) == 0)
 
 
 def test_threads_that_are_not_needed_any_more_end(

@@ -1,13 +1,19 @@
 """A crew: a few real threads that take turns with many actors, and as many more as are in code that blocks.
 
+One thread is *on duty*: it alone waits for what is submitted. The others stand by until they are called.
+
 Laws:
     1. One member is run by one thread at a time, and its tasks in the order in which they were submitted.
-    2. While tasks block, another thread takes what comes, unless each member has a thread already: if none is idle for
+    2. While tasks block, another thread takes what comes, unless each member has a thread already: if none is free for
        `GROW_NS`, there is one more. At once would be too soon: where all is quick, a thread that is being started, and
        so holds up who starts it, would make the next one seem to be needed.
-    3. What is submitted while a thread is awake wakes at most one more: forty frames that arrive together cost two
-       wake-ups, not forty.
-    4. Whoever takes a member out of its thread's place in ``_running`` owns it: that thread, or who gives it up.
+    3. Who was on duty and runs what it found calls one that stands by: before it runs a member that is not known to be
+       quick, when there has been more than it could do for `RUN_NS`, and when it ends. So what is quick wakes one thread,
+       however much of it arrives; and what is slow holds up nobody.
+    4. One that was quick and is not is found by a watch, that looks every `WATCH_NS` while anything is done, or nobody is on
+       duty: if something waits, one that stands by is called. To be timed costs something, so who is quick and comes
+       alone is not.
+    5. Whoever takes a member out of its thread's place in ``_running`` owns it: that thread, or who gives it up.
 
 To submit is to put a task into the member's backlog, and then the member into the crew's queue: both are calls of C, so
 that `submitting` lets no signal's handler come between. A member may stand in the queue more often than it has tasks.
@@ -16,69 +22,26 @@ that `submitting` lets no signal's handler come between. A member may stand in t
 import queue
 import threading  # noqa: TID251 - of the modules that own real threads
 import time  # noqa: TID251 - as above
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import repeat
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from greenroom.supervision import _forking
 from greenroom.supervision._log import log_bug
-from greenroom.supervision._pool import Owner, Threads, run_now
-from greenroom.supervision.runtime import Dispatcher, Task, Timer
+from greenroom.supervision._member import PROOF, Member, run_here
+from greenroom.supervision._pool import Owner, Threads
+from greenroom.supervision.runtime import Dispatcher, Timer
 
+_now_ns: Final = time.monotonic_ns
 GROW_NS: Final = 1_000_000
+RUN_NS: Final = 2_000_000
+SLOW_NS: Final = 5_000_000
+"""What took as long was not quick. It is more than a thread waits for the interpreter's lock, as a rule: that is no fault of the task's."""
+WATCH_NS: Final = 20_000_000
 SPARE: Final = 1
 SPARE_NS: Final = 1_000_000_000
-"""One thread ends when each that was woken for so long has left more than `SPARE` idle."""
-
-
-class Member:
-    """The executor of one actor whose code any thread of the crew may run."""
-
-    __slots__ = ("_crew", "backlog", "free", "name", "put")
-
-    def __init__(self, crew: "Crew", name: str, put: Callable[..., None]) -> None:
-        self._crew = crew
-        self.name = name
-        self.backlog: deque[Task] = deque()
-        self.free = [None]
-        self.put = put
-
-    def submit(self, task: Task) -> None:
-        """Have ``task`` run after those that were submitted before."""
-        self.backlog.append(task)
-        self.put(self)
-
-    def submitting(self, tasks: Iterable[Task]) -> Iterator[None]:
-        """Submit what is drawn from ``tasks``, as the result is drawn from."""
-        return map(self.put, repeat(self), map(self.backlog.append, tasks))
-
-    def close(self) -> None:
-        """Leave the crew after what was submitted so far."""
-        self.submit(_Leaving(self._crew, self))
-
-    def replace(self) -> None:
-        """Give up the thread that runs a task of this member, if one does."""
-        self._crew.replace(self)
-
-    def release(self) -> None:
-        """Let others run what is left: whoever has claimed it by taking what is in ``free``."""
-        self.free.append(None)
-        if self.backlog:  # who came meanwhile has found it claimed, and gone
-            self.put(self)
-
-
-class _Leaving:
-    """A member's last task."""
-
-    __slots__ = ("_crew", "_member")
-
-    def __init__(self, crew: "Crew", member: Member) -> None:
-        self._crew = crew
-        self._member = member
-
-    def run(self) -> None:
-        self._crew.left(self._member)
+"""One thread ends when whoever was woken for so long has left more than `SPARE` standing by."""
 
 
 class _Growing:
@@ -91,25 +54,15 @@ class _Growing:
 
 
 class _Word:
-    """What a thread may draw from the queue instead of a member."""
+    """What a thread may draw instead of a member."""
 
     __slots__ = ()
 
 
 _CALL: Final = _Word()
-"""Wakes a thread, to look after all that is there."""
+"""Has one that stands by look what there is to do."""
 _END: Final = _Word()
 """Ends the thread that draws it, if it is not needed."""
-
-
-def _run_here(member: Member, *_: Any) -> None:
-    """Stand in for the queue of a closed crew."""
-    while True:
-        try:
-            task = member.backlog.popleft()
-        except IndexError:
-            return
-        run_now(task)
 
 
 class Crew(Threads):
@@ -121,16 +74,27 @@ class Crew(Threads):
         self.members: dict[Member, None] = {}
         self._running: dict[int, list[Member]] = {}
         """For each thread a place for the member that it runs; who takes it out of there owns it."""
-        self._idle: list[int] = []
-        """As many as wait for something."""
+        self._duty: list[None] = [None]
+        """Empty while somebody waits for what is submitted."""
+        self._standby: list[int] = []
+        """As many as stand by."""
+        self._calls: queue.SimpleQueue[_Word] = queue.SimpleQueue()
+        """What those wait for."""
         self._called = False
-        """Whether a thread was called that has not come yet."""
+        """Whether one was called that has not come yet."""
+        self._active = False
+        """Whether a thread was woken since the watch looked last."""
+        self._off: list[None] = [None]
+        """Empty while the watch is set: whoever takes what is in there sets it. Another list when that one is cancelled."""
+        self._watch: Timer | None = None
+        self._suspects: set[Member] = set()
+        """Those that were being run when the watch looked last."""
         self._growth: Timer | None = None
         self._asked_ns = 0
         """When that timer was asked for. It comes a `GROW_NS` later, so until then nobody need ask again."""
         self._grower = _Growing(self)
         self._plenty_ns = 0
-        """Since when each thread that was woken has left more than `SPARE` idle; 0 if the last one has not."""
+        """Since when whoever was woken has left more than `SPARE` standing by; 0 if the last one has not."""
         self._short = False
         """Whether there are fewer threads than members."""
         self._put: Callable[..., None] = self._queue.put
@@ -143,8 +107,8 @@ class Crew(Threads):
             self._count()
             if self._short and len(self._threads) <= SPARE:
                 self.add_thread()
-        if self._short and not self._idle:
-            self._ask_for_more()
+        if self._short and not self._is_any_free():
+            self._ask_for_more(_now_ns())
         return member
 
     def left(self, member: Member) -> None:
@@ -158,44 +122,55 @@ class Crew(Threads):
                 self._asked_ns = 0  # first: who asks next sets another timer
                 self._growth.cancel()
                 self._growth = None
+            if not self.members:
+                self._cancel_watch()
+
+    def _is_any_free(self) -> bool:
+        return not self._duty or bool(self._standby)
 
     def _work(self) -> None:  # noqa: C901, PLR0912, PLR0915 - written out: calls are what it costs more than a bare queue
         me = threading.get_ident()
-        zombies, idle = self._runtime.zombies, self._idle
-        waiting, get, get_nowait = self._queue.qsize, self._queue.get, self._queue.get_nowait
+        zombies, duty, standby = self._runtime.zombies, self._duty, self._standby
+        waiting, get, get_nowait, clock = self._queue.qsize, self._queue.get, self._queue.get_nowait, _now_ns
         running: list[Member] = []
         self._running[me] = running
+        began_ns = timed_ns = 0
         while True:
-            if waiting():
+            if timed_ns and waiting():  # who was not timed has found nothing else
                 try:
                     found = get_nowait()
                 except queue.Empty:
                     continue
             else:
-                idle.append(me)
+                try:
+                    duty.pop()
+                except IndexError:
+                    if self._stand_by(me):
+                        return
+                    began_ns = 0
+                    continue
                 found = get()
-                idle.pop()
-                self._called = False  # who was woken looks after all that is there
-                if len(idle) > SPARE:
-                    self._retire()
-                else:
-                    self._plenty_ns = 0
+                duty.append(None)
+                began_ns = 0
+                if not self._active:
+                    self._set_watch()
             try:
                 found.free.pop()
             except IndexError:
-                continue
-            except AttributeError:
-                if found is _CALL:
-                    self._called = False
-                elif self._may_end(me):
+                continue  # somebody has claimed it, who looks at its backlog again
+            except AttributeError:  # it is a word
+                if self._may_end(me):
                     return
                 continue
-            if not idle:
-                if self._short:
-                    self._ask_for_more()
-            elif waiting() and not self._called:
-                self._called = True
-                self._queue.put(_CALL)
+            timed_ns = 0
+            if found.doubt or waiting():
+                timed_ns = clock()
+                began_ns = began_ns or timed_ns
+                if not standby:
+                    if duty and self._short:
+                        self._ask_for_more(timed_ns)
+                elif duty and not self._called and (found.doubt or timed_ns - began_ns >= RUN_NS):
+                    self._call()
             try:
                 task = found.backlog.popleft()
             except IndexError:
@@ -213,23 +188,88 @@ class Crew(Threads):
             except IndexError:
                 self._was_replaced(me)
                 return
+            if timed_ns:
+                if clock() - timed_ns >= SLOW_NS:
+                    found.doubt = PROOF
+                elif found.doubt:
+                    found.doubt -= 1
             found.free.append(None)
             if found.backlog:  # who came meanwhile has found it claimed, and gone
                 self._queue.put(found)
             found = task = None  # nothing is kept by a thread that waits
 
+    def _stand_by(self, me: int) -> bool:
+        """Wait until called; return whether this thread is not needed any more."""
+        self._standby.append(me)
+        word = self._calls.get()
+        self._standby.pop()
+        self._called = False  # who comes looks after all that is there
+        return word is _END and self._may_end(me)
+
+    def _call(self) -> None:
+        """Call one that stands by."""
+        self._called = True
+        self._calls.put(_CALL)
+
+    def _set_watch(self) -> None:
+        """Have somebody look whether what comes is done."""
+        if not self.members:
+            return
+        self._active = True
+        if len(self._standby) > SPARE:
+            self._retire()
+        else:
+            self._plenty_ns = 0
+        off = self._off
+        with suppress(IndexError):
+            off.pop()
+            self._look_later(off)
+
+    def _look_later(self, off: list[None]) -> None:
+        self._watch = self._runtime.call_later(WATCH_NS, partial(self._look, off))
+
+    def _cancel_watch(self) -> None:
+        watch = self._watch
+        self._off = [None]
+        self._active = False  # last: where it is true, the watch is set
+        self._suspects = set()
+        if watch is not None:
+            watch.cancel()
+
+    def _look(self, off: list[None]) -> None:
+        """See to what waits; on the timer thread."""
+        if off is not self._off:
+            return
+        active, self._active = self._active, False
+        running = {member for place in list(self._running.values()) for member in place[:1]}
+        for member in running & self._suspects:
+            member.doubt = PROOF
+        self._suspects = running
+        waiting, vacant = self._queue.qsize(), bool(self._duty)
+        if waiting and self._standby:
+            self._call()
+        elif waiting and self._short:
+            self._grow_soon()
+        if active or waiting or (vacant and (self._standby or self._short)):
+            if self.members and not self._closed:
+                self._look_later(off)
+            return
+        self._suspects = set()
+        off.append(None)
+        if self._active:  # somebody has come, and found the watch set
+            self._set_watch()
+
     def _retire(self) -> None:
         """Have one thread end if there have been too many for a while."""
-        now_ns = time.monotonic_ns()
+        now_ns = _now_ns()
         if not self._plenty_ns:
             self._plenty_ns = now_ns
         elif now_ns - self._plenty_ns >= SPARE_NS:
             self._plenty_ns = now_ns
-            self._queue.put(_END)
+            self._calls.put(_END)
 
-    def _ask_for_more(self) -> None:
-        """Have one thread more soon, if none is idle then. Whoever does may be held up after any step of this."""
-        now_ns = time.monotonic_ns()
+    def _ask_for_more(self, now_ns: int) -> None:
+        """Have one thread more soon, if none is free then. Whoever does may be held up after any step of this."""
         if now_ns - self._asked_ns >= GROW_NS:
             self._asked_ns = now_ns
             self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
@@ -239,9 +279,9 @@ class Crew(Threads):
         self._runtime.executor(Dispatcher.POOL, "").submit(self._grower)
 
     def grow(self) -> None:
-        """Add a thread if none is idle."""
+        """Add a thread if none is free."""
         with self._lock:
-            if self._short and not self._idle:
+            if self._short and not self._is_any_free():
                 self.add_thread()
 
     def _note(self, thread: threading.Thread) -> None:
@@ -254,11 +294,13 @@ class Crew(Threads):
 
     def _may_end(self, me: int) -> bool:
         with self._lock:
-            may = self._closed or bool(self._idle) or len(self._threads) > len(self.members)
+            may = self._closed or self._is_any_free() or len(self._threads) > len(self.members)
             if may:
                 self._threads.pop(me, None)
                 del self._running[me]
                 self._count()
+                if self._duty and self._standby:
+                    self._call()
         return may
 
     def _give_up(self, ident: int, thread: threading.Thread) -> None:
@@ -271,7 +313,9 @@ class Crew(Threads):
         self._replaced.add(ident)
         self._name_after(thread, member)
         self._count()
-        if self._short and not self._idle:
+        if self._standby:
+            self._call()
+        elif self._short and not self._is_any_free():
             self.add_thread()
         member.release()
 
@@ -292,17 +336,18 @@ class Crew(Threads):
             self._count()
             for ident, thread in self._threads.items():
                 self._queue.put(_END)
+                self._calls.put(_CALL)
                 for member in self._running.get(ident, ()):
                     self._name_after(thread, member)  # it is in foreign code, perhaps for ever
 
     def drain(self) -> None:
         """Run what is left over, in the calling thread: nobody's last message is lost."""
         with self._lock:
-            self._put = _run_here
+            self._put = run_here
             members = list(self.members)
         for member in members:
-            member.put = _run_here
-            _run_here(member)
+            member.put = run_here
+            run_here(member)
         for _ in self.threads():  # one that hangs finds its end when it comes back
             self._queue.put(_END)
 
