@@ -270,9 +270,33 @@ def test_one_that_was_slow_is_run_with_somebody_on_duty(
     gate.set()
 
 
+def test_what_comes_while_one_runs_wakes_no_other(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if it comes while a task waits for something."""
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    first, second = enrolled(runtime, 2)
+    prove([first, second])
+    crew = runtime._crew
+    assert becomes(lambda: not crew._duty and not crew._calls.qsize() and len(crew._standby) == 1)
+    for _ in range(30):
+        gate, entered = Event(), Event()
+        first.submit(blocking(gate, entered.set))
+        assert entered.wait(PATIENCE_S)
+        later = [done(second) for _ in range(5)]
+        assert len(crew._standby) == 1
+        assert not any(event.is_set() for event in later)
+        gate.set()
+        assert all(event.wait(PATIENCE_S) for event in later)
+        prove([first])  # that one took a while
+
+
 @pytest.mark.parametrize("pause_s", [0.0, 0.1])
-def test_one_that_was_quick_and_hangs_is_found_by_the_watch(runtime: ThreadRuntime, pause_s: float) -> None:
-    """Whether others come in the same burst, or when nobody has come for a while."""
+def test_one_that_was_quick_and_hangs_is_found_by_the_watch(
+    runtime: ThreadRuntime, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether others come in the same burst, or when nothing has been done for longer than the watch usually goes on."""
+    monkeypatch.setattr(_crew, "LOOKS", 1)
     members = enrolled(runtime)
     prove(members)
     gate, entered = Event(), Event()
@@ -286,48 +310,29 @@ def test_one_that_was_quick_and_hangs_is_found_by_the_watch(runtime: ThreadRunti
     gate.set()
 
 
-def test_the_watch_ends_when_nothing_is_done_and_begins_again(runtime: ThreadRuntime) -> None:
-    """No timer is left while all rest, and one that hangs afterwards is found as before."""
-    for _ in range(3):
-        members = enrolled(runtime, 3)
-        prove(members)
-        assert becomes(lambda: not runtime.live_timers())
-        gate, entered = Event(), Event()
-        members[0].submit(blocking(gate, entered.set))
-        assert entered.wait(PATIENCE_S)
-        assert done(members[1]).wait(PATIENCE_S / 2)
-        gate.set()
-        for member in members:
-            member.close()
-        assert becomes(lambda: crew_of(runtime) == 0)
-        assert not runtime.live_timers()
-
-
-def test_one_that_the_watch_has_found_is_run_with_somebody_on_duty(
+def test_the_watch_ends_when_all_rest_and_begins_again(
     runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Although nobody has timed it: it came alone."""
-    members = enrolled(runtime, 2)
-    prove(members)
-    for again in (False, True):
-        if again:
-            assert becomes(lambda: not runtime.live_timers())
-            monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
-        gate, entered = Event(), Event()
-        members[0].submit(blocking(gate, entered.set))
-        assert entered.wait(PATIENCE_S)
-        if not again:
-            time.sleep(3 * _crew.WATCH_NS / 1e9)  # it looks twice
-        assert done(members[1]).wait(PATIENCE_S / 2)
-        gate.set()
+    """It is none of the timers that people count."""
+    monkeypatch.setattr(_crew, "LOOKS", 2)
+    (member, _) = enrolled(runtime, 2)
+    for _ in range(3):
+        assert done(member).wait(PATIENCE_S)
+        assert becomes(lambda: not runtime._crew._off)
+        assert runtime.live_timers() == 0
+        assert becomes(lambda: bool(runtime._crew._off))
+        assert not runtime._clock._new
+        assert not runtime._clock._heap
 
 
-def test_the_watch_goes_on_for_who_comes_while_it_ends(runtime: ThreadRuntime) -> None:
+def test_the_watch_goes_on_for_who_comes_while_it_ends(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A thread that is woken then has found it set, and does not set it again."""
-    members = enrolled(runtime, 2)
-    prove(members)
-    assert becomes(lambda: not runtime.live_timers())
+    monkeypatch.setattr(_crew, "LOOKS", 0)
+    prove(enrolled(runtime, 2))
     crew = runtime._crew
+    assert becomes(lambda: bool(crew._off))
 
     class Late(list[None]):
         """Somebody is woken when the watch has looked, and has not said yet that it is off."""
@@ -338,9 +343,29 @@ def test_the_watch_goes_on_for_who_comes_while_it_ends(runtime: ThreadRuntime) -
             super().append(item)
 
     off = crew._off = Late()
-    crew._look(off)
-    assert runtime.live_timers() == 1
-    assert becomes(lambda: runtime.live_timers() != 1 or not off)
+    monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+    crew._look()
+    assert off == []
+    assert any(entry[2] == crew._look for entry in [*runtime._clock._new, *runtime._clock._heap])
+
+
+def test_one_that_the_watch_has_found_is_run_with_somebody_on_duty(
+    runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although nobody has timed it: it came alone."""
+    members = enrolled(runtime, 2)
+    prove(members)
+    for again in (False, True):
+        if again:
+            monkeypatch.setattr(_crew, "WATCH_NS", NEVER_NS)
+            assert becomes(lambda: not runtime._clock._heap or runtime._clock._heap[0][0] > NEVER_NS)
+        gate, entered = Event(), Event()
+        members[0].submit(blocking(gate, entered.set))
+        assert entered.wait(PATIENCE_S)
+        if not again:
+            time.sleep(3 * _crew.WATCH_NS / 1e9)  # it looks twice
+        assert done(members[1]).wait(PATIENCE_S / 2)
+        gate.set()
 
 
 def test_who_ends_hands_over(runtime: ThreadRuntime, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ SLACK: Final = 500
 
 
 class Handle(list[Any]):
-    """A timer: when it is due, its serial number, what is to be called (None once it is cancelled), and its clock.
+    """A timer: when it is due, its serial number, what is to be called (None once it is cancelled), its clock, and whether it counts.
 
     A list, because those are made and compared in C, and no Python code may run while the heap is being changed. No two
     have the same serial number, so nothing behind that is ever compared.
@@ -60,11 +60,15 @@ class Clock:
         self._thread = threading.Thread(target=self._loop, name="greenroom-timer", daemon=True)
         self._thread.start()
 
-    def call_later(self, delay_ns: int, callback: Callable[[], None]) -> Handle:
+    def look_later(self, delay_ns: int, callback: Callable[[], None]) -> Handle:
+        """As `call_later`, and `live` does not count it."""
+        return self.call_later(delay_ns, callback, counts=False)
+
+    def call_later(self, delay_ns: int, callback: Callable[[], None], *, counts: bool = True) -> Handle:
         if type(delay_ns) is not int or delay_ns > _NEVER_NS:
             delay_ns = min(int(delay_ns), _NEVER_NS)  # a NaN would be in nobody's order
         due_ns = _now_ns() + delay_ns
-        handle = Handle((due_ns, next(self._serial), callback, self))
+        handle = Handle((due_ns, next(self._serial), callback, self, counts))
         self._new.append(handle)
         if due_ns < self._until_ns:
             with self._condition:
@@ -142,7 +146,7 @@ class Clock:
         with self._condition:
             self._take_in()
             self._throw_away()
-            return len(self._heap)
+            return sum(entry[4] for entry in self._heap)
 
     def close(self) -> None:
         with self._condition:

@@ -1,6 +1,8 @@
 """A crew: a few real threads that take turns with many actors, and as many more as are in code that blocks.
 
-One thread is *on duty*: it alone waits for what is submitted. The others stand by until they are called.
+One thread is *on duty*, and alone waits for what is submitted; the others stand by until they are called. So what comes
+while that one runs wakes nobody: with all of them waiting, each such submission would wake one more, which would find
+nothing left to do, or fight for the interpreter's lock.
 
 Laws:
     1. One member is run by one thread at a time, and its tasks in the order in which they were submitted.
@@ -8,11 +10,12 @@ Laws:
        `GROW_NS`, there is one more. At once would be too soon: where all is quick, a thread that is being started, and
        so holds up who starts it, would make the next one seem to be needed.
     3. Who was on duty and runs what it found calls one that stands by: before it runs a member that is not known to be
-       quick, when there has been more than it could do for `RUN_NS`, and when it ends. So what is quick wakes one thread,
-       however much of it arrives; and what is slow holds up nobody.
-    4. One that was quick and is not is found by a watch, that looks every `WATCH_NS` while anything is done, or nobody is on
-       duty: if something waits, one that stands by is called. To be timed costs something, so who is quick and comes
-       alone is not.
+       quick, when there has been more than it could do for `RUN_NS`, and when it ends. Who was called looks after all
+       that is there, and goes on duty if nobody is. So what is quick wakes one thread, however much of it arrives; and
+       what is slow holds up nobody.
+    4. One that was quick and is not is found by a watch: it looks every `WATCH_NS` while anything is done, or nobody is on
+       duty, and if something waits then, one that stands by is called. To be timed costs something, so who is quick
+       and comes alone is not.
     5. Whoever takes a member out of its thread's place in ``_running`` owns it: that thread, or who gives it up.
 
 To submit is to put a task into the member's backlog, and then the member into the crew's queue: both are calls of C, so
@@ -23,8 +26,6 @@ import queue
 import threading  # noqa: TID251 - of the modules that own real threads
 import time  # noqa: TID251 - as above
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 from greenroom.supervision import _forking
@@ -34,11 +35,13 @@ from greenroom.supervision._pool import Owner, Threads
 from greenroom.supervision.runtime import Dispatcher, Timer
 
 _now_ns: Final = time.monotonic_ns
+WATCH_NS: Final = 20_000_000
+LOOKS: Final = 50
+"""The watch ends when it has seen nothing so often: to set it anew wakes the timer thread, just when there is something to do."""
 GROW_NS: Final = 1_000_000
 RUN_NS: Final = 2_000_000
 SLOW_NS: Final = 5_000_000
 """What took as long was not quick. It is more than a thread waits for the interpreter's lock, as a rule: that is no fault of the task's."""
-WATCH_NS: Final = 20_000_000
 SPARE: Final = 1
 SPARE_NS: Final = 1_000_000_000
 """One thread ends when whoever was woken for so long has left more than `SPARE` standing by."""
@@ -54,7 +57,7 @@ class _Growing:
 
 
 class _Word:
-    """What a thread may draw instead of a member."""
+    """What a thread may draw instead of something to do."""
 
     __slots__ = ()
 
@@ -71,9 +74,6 @@ class Crew(Threads):
     def __init__(self, runtime: Owner) -> None:
         super().__init__("crew", runtime)
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self.members: dict[Member, None] = {}
-        self._running: dict[int, list[Member]] = {}
-        """For each thread a place for the member that it runs; who takes it out of there owns it."""
         self._duty: list[None] = [None]
         """Empty while somebody waits for what is submitted."""
         self._standby: list[int] = []
@@ -83,10 +83,14 @@ class Crew(Threads):
         self._called = False
         """Whether one was called that has not come yet."""
         self._active = False
-        """Whether a thread was woken since the watch looked last."""
+        """Whether a thread on duty was woken since the watch looked last. Where it is true, the watch is set."""
         self._off: list[None] = [None]
-        """Empty while the watch is set: whoever takes what is in there sets it. Another list when that one is cancelled."""
-        self._watch: Timer | None = None
+        """Empty while the watch is set: whoever takes what is in there sets it."""
+        self._quiet = 0
+        """How often the watch has looked since anything was done."""
+        self.members: dict[Member, None] = {}
+        self._running: dict[int, list[Member]] = {}
+        """For each thread a place for the member that it runs; who takes it out of there owns it."""
         self._suspects: set[Member] = set()
         """Those that were being run when the watch looked last."""
         self._growth: Timer | None = None
@@ -122,11 +126,6 @@ class Crew(Threads):
                 self._asked_ns = 0  # first: who asks next sets another timer
                 self._growth.cancel()
                 self._growth = None
-            if not self.members:
-                self._cancel_watch()
-
-    def _is_any_free(self) -> bool:
-        return not self._duty or bool(self._standby)
 
     def _work(self) -> None:  # noqa: C901, PLR0912, PLR0915 - written out: calls are what it costs more than a bare queue
         me = threading.get_ident()
@@ -145,7 +144,7 @@ class Crew(Threads):
                 try:
                     duty.pop()
                 except IndexError:
-                    if self._stand_by(me):
+                    if self._stand_by(me) is _END and self._may_end(me):
                         return
                     began_ns = 0
                     continue
@@ -198,13 +197,16 @@ class Crew(Threads):
                 self._queue.put(found)
             found = task = None  # nothing is kept by a thread that waits
 
-    def _stand_by(self, me: int) -> bool:
-        """Wait until called; return whether this thread is not needed any more."""
+    def _is_any_free(self) -> bool:
+        return not self._duty or bool(self._standby)
+
+    def _stand_by(self, me: int) -> _Word:
+        """Wait until called; return the word."""
         self._standby.append(me)
         word = self._calls.get()
         self._standby.pop()
         self._called = False  # who comes looks after all that is there
-        return word is _END and self._may_end(me)
+        return word
 
     def _call(self) -> None:
         """Call one that stands by."""
@@ -213,65 +215,51 @@ class Crew(Threads):
 
     def _set_watch(self) -> None:
         """Have somebody look whether what comes is done."""
-        if not self.members:
-            return
         self._active = True
         if len(self._standby) > SPARE:
             self._retire()
         else:
             self._plenty_ns = 0
-        off = self._off
-        with suppress(IndexError):
-            off.pop()
-            self._look_later(off)
-
-    def _look_later(self, off: list[None]) -> None:
-        self._watch = self._runtime.call_later(WATCH_NS, partial(self._look, off))
-
-    def _cancel_watch(self) -> None:
-        watch = self._watch
-        self._off = [None]
-        self._active = False  # last: where it is true, the watch is set
-        self._suspects = set()
-        if watch is not None:
-            watch.cancel()
-
-    def _look(self, off: list[None]) -> None:
-        """See to what waits; on the timer thread."""
-        if off is not self._off:
+        try:
+            self._off.pop()
+        except IndexError:
             return
-        active, self._active = self._active, False
+        self._runtime.look_later(WATCH_NS, self._look)
+
+    def _look(self) -> None:
+        """See to what waits; on the timer thread."""
+        self._quiet = 0 if self._active else self._quiet + 1
+        self._active = False
         running = {member for place in list(self._running.values()) for member in place[:1]}
         for member in running & self._suspects:
             member.doubt = PROOF
         self._suspects = running
-        waiting, vacant = self._queue.qsize(), bool(self._duty)
+        waiting = self._queue.qsize()
         if waiting and self._standby:
             self._call()
         elif waiting and self._short:
             self._grow_soon()
-        if active or waiting or (vacant and (self._standby or self._short)):
-            if self.members and not self._closed:
-                self._look_later(off)
+        if waiting or self._quiet < LOOKS or (self._duty and self.members and (self._standby or self._short)):
+            if not self._closed:
+                self._runtime.look_later(WATCH_NS, self._look)
             return
-        self._suspects = set()
-        off.append(None)
+        self._off.append(None)
         if self._active:  # somebody has come, and found the watch set
             self._set_watch()
 
     def _retire(self) -> None:
         """Have one thread end if there have been too many for a while."""
-        now_ns = _now_ns()
+        at_ns = _now_ns()
         if not self._plenty_ns:
-            self._plenty_ns = now_ns
-        elif now_ns - self._plenty_ns >= SPARE_NS:
-            self._plenty_ns = now_ns
+            self._plenty_ns = at_ns
+        elif at_ns - self._plenty_ns >= SPARE_NS:
+            self._plenty_ns = at_ns
             self._calls.put(_END)
 
-    def _ask_for_more(self, now_ns: int) -> None:
+    def _ask_for_more(self, at_ns: int) -> None:
         """Have one thread more soon, if none is free then. Whoever does may be held up after any step of this."""
-        if now_ns - self._asked_ns >= GROW_NS:
-            self._asked_ns = now_ns
+        if at_ns - self._asked_ns >= GROW_NS:
+            self._asked_ns = at_ns
             self._growth = self._runtime.call_later(GROW_NS, self._grow_soon)
 
     def _grow_soon(self) -> None:

@@ -144,6 +144,8 @@ class ThreadRuntime:
         self.thread_id: Callable[[], int] = thread_id
         self.call_later: Callable[[int, Callable[[], None]], Timer] = self._clock.call_later
         """Call back on the timer thread after so many ns; what is called may only enqueue and return."""
+        self.look_later: Callable[[int, Callable[[], None]], Timer] = self._clock.look_later
+        """As `call_later`, for what looks after the threads: `live_timers` leaves it out."""
         # Re-entrant, because a finalizer may start a pinned actor while this thread holds it.
         self._lock = new_recursive_lock()
         self._pinned: dict[Pool, None] = {}
