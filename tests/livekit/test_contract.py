@@ -159,6 +159,70 @@ def test_refreshes() -> None:
     compare(story)
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_refreshes_in_one_burst(local: bool) -> None:
+    """A loop that was busy hears several at once, and each is told, though the second takes the first one back."""
+
+    async def story(stage: Stage) -> None:
+        sfu = Sfu("lobby")
+        voice = Voice(1000).start()
+        if local:
+            sfu.publish_local(voice.track, "TR_1")
+        stream = stage.open(voice.track if local else sfu.enter("anna", "TR_1", voice))
+        await anext(stream)
+        await stage.step("opened")
+        for token in ("a.token.two", "a.token.one", "a.token.three"):
+            sfu.refresh(token)
+        await stage.step("refreshed three times")
+        assert [values[1] for values in stage.scribes[0].told[2:]] == [
+            "a.token.two",
+            "a.token.one",
+            "a.token.three",
+        ]
+
+    compare(story)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_a_refresh_right_behind_the_end_of_a_track(streams: int) -> None:
+    """In one burst: both are cleared, and the new token is told to nobody who has left."""
+
+    async def story(stage: Stage) -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        for _ in range(streams):
+            await anext(stage.open(track))
+        await stage.step("opened")
+        sfu.unsubscribe("anna", "TR_1")
+        sfu.refresh("a.token.two")
+        sfu.refresh("a.token.three")
+        await stage.step("left", more=[("close",)])
+        assert all(scribe.told[2:4] == CLEARED for scribe in stage.scribes)
+
+    compare(story)
+
+
+def test_publications_and_refreshes_in_one_burst() -> None:
+    """Each is told what it brought, in its order."""
+
+    async def story(stage: Stage) -> None:
+        sfu = Sfu("lobby")
+        voice = Voice(1000).start()
+        sfu.publish_local(voice.track, "TR_L1")
+        await anext(stage.open(voice.track))
+        await stage.step("opened")
+        sfu.refresh("a.token.two")
+        sfu.republish_local("TR_L1", "TR_L2")
+        sfu.unpublish_local("TR_L2")
+        sfu.refresh("a.token.three")
+        sfu.publish_local(voice.track, "TR_L3")
+        sfu.refresh("a.token.four")
+        sfu.republish_local("TR_L3", "TR_L3")
+        await stage.step("all of it")
+
+    compare(story)
+
+
 def test_a_republication() -> None:
     """A local track that the SDK has published again: the new sid, and the credentials again; the processor stays."""
 

@@ -537,6 +537,89 @@ def test_who_reads_a_track_the_sdks_own_way_beside_greenroom_is_told_of_each_ref
     play(story)
 
 
+def test_who_reads_a_local_track_the_sdks_own_way_is_told_again_when_its_room_is_connected_again() -> None:
+    """The SDK keeps its handler through a disconnect, and registers none for the same track in the same room."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        attach(await default_session(), sfu.room)
+        track = Voice(1000).track
+        sfu.publish_local(track, "TR_L1")
+        theirs = Scribe()
+        upstreams = rtc.AudioStream(track, noise_cancellation=theirs)
+        follows = AudioStream.from_participant(
+            participant=sfu.room.local_participant, track_source=MICROPHONE, processors=Scribe
+        )
+        sfu.end()
+        sfu.connect()
+        sfu.publish_local(track, "TR_L2")
+        del theirs.told[:]
+        sfu.refresh("a.token.two")
+        assert theirs.told == [("credentials", "a.token.two", URL)]
+        await follows.aclose()
+        await upstreams.aclose()
+
+    play(story)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_room_that_is_detached_within_a_refresh_keeps_it_from_nobody(first: bool) -> None:
+    """A handler of the application's that detaches it, or another thread meanwhile: who is to be told is told all the same."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        detached: list[Any] = []
+
+        def detach() -> None:
+            if not detached:
+                detached.append(asyncio.get_running_loop().create_task(attachment.detach()))
+                attachment.let_go()
+
+        if first:
+            listen(sfu.room, "token_refreshed", detach)
+        attachment = attach(await default_session(), sfu.room)
+        track = sfu.enter("anna", "TR_1", Voice(1000))
+        theirs = Scribe()
+        upstreams = rtc.AudioStream(track, noise_cancellation=theirs)
+        ours = AudioStream(track, processors=Scribe)
+        if not first:
+            listen(sfu.room, "token_refreshed", detach)
+        for token in ("a.token.two", "a.token.three"):
+            del theirs.told[:]
+            sfu.refresh(token)
+            assert theirs.told == [("credentials", token, URL)]
+        await detached[0]
+        assert not attachment._rounds._taken
+        await ours.aclose()
+        await upstreams.aclose()
+
+    play(story)
+
+
+def test_a_name_that_comes_with_a_token_is_told_with_no_other_one() -> None:
+    """In one burst: whoever enters the new room is never told the old one's token with it."""
+
+    async def story() -> None:
+        sfu = Sfu("lobby")
+        scribes = [Scribe() for _ in range(12)]
+        streams = [
+            AudioStream(sfu.enter(f"p{n}", f"TR_{n}", Voice(1000)), noise_cancellation=scribe)
+            for n, scribe in enumerate(scribes)
+        ]
+        await until(lambda: all(len(scribe.told) == 2 for scribe in scribes))
+        sfu.refresh("a.token.two")
+        sfu.move("backstage")
+        await until(lambda: all(scribe.told[-2][1:2] == ("backstage",) for scribe in scribes))
+        for scribe in scribes:
+            new = ("credentials", "a.token.two", URL)
+            assert scribe.told[-1] == new
+            assert scribe.told[2:-2] in ([], [new])
+        for stream in streams:
+            await stream.aclose()
+
+    play(story)
+
+
 def test_the_sdk_calls_no_handler_for_a_track_that_greenroom_reads() -> None:
     """It would look at each handler's signature: a loop with a thousand tracks would do nothing else for 13 ms."""
 

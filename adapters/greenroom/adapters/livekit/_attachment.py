@@ -14,13 +14,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from greenroom.actors import Credentials, Room, StreamInfo
+from greenroom.actors import Credentials, Room
 from greenroom.adapters.livekit._ears import Ears
 from greenroom.adapters.livekit._errors import NotInRoom
 from greenroom.adapters.livekit._facts import Where, credentials_of, find, is_in, publications_in, where_of
 from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby
 from greenroom.adapters.livekit._local import Published, local_track
+from greenroom.adapters.livekit._news import News
 from greenroom.adapters.livekit._parking import Niche, Parking
 from greenroom.adapters.livekit._present import Present
 from greenroom.adapters.livekit._rounds import Rounds
@@ -43,6 +44,7 @@ class Attachment:
         self._absent: dict[str, float] = {}
         self._name = ""
         self._credentials: Credentials | None = None
+        self._news = News()
         self._hall = Hall(lobby, printable(room.name))
         self._parking = Parking(self._loop)
         self._closed = False
@@ -94,6 +96,8 @@ class Attachment:
     def _refreshed(self) -> None:
         """Pass the token on, to actors behind the other handlers: the actors' threads would be in their way."""
         self._rounds.tell()
+        if (room := self._room()) is not None:
+            self._news.refreshed(credentials_of(room))
         self._on_loop(self._ears.guarded("token_refreshed", self._look_at_room))
 
     def _republished(self, publication: rtc.LocalTrackPublication, previous_sid: str) -> None:
@@ -155,11 +159,12 @@ class Attachment:
         """See what token and name the room has now."""
         room = self._room()
         if room is not None and not self._closed:
-            self._renew(room)
+            for credentials in self._news.due():
+                self._renew(credentials)
+            self._renew(credentials_of(room))
             self._rename(room)
 
-    def _renew(self, room: rtc.Room) -> None:
-        credentials = credentials_of(room)
+    def _renew(self, credentials: Credentials | None) -> None:
         if credentials == self._credentials:
             return
         self._credentials = credentials
@@ -177,7 +182,7 @@ class Attachment:
         self._name = room.name
         self._hall.name = printable(room.name)
         for track, heard in list(self._heard.items()):
-            self._point(track, heard)
+            self._point(track, heard, at_once=self._credentials)
 
     def _meet(self, track: rtc.Track, where: Where) -> None:
         """A track is here: newly, again, or as before."""
@@ -205,20 +210,14 @@ class Attachment:
             heard.lines -= followers
         to.lines |= followers
 
-    def _point(self, track: rtc.Track, heard: Present) -> None:
+    def _point(self, track: rtc.Track, heard: Present, **how: Credentials | None) -> None:
         if heard.where.local:
             local_track(track).publish(self, self._published(heard))
         for line in list(heard.lines):
-            line.seat.point(self._info(heard), heard.number)
-
-    def _info(self, heard: Present) -> StreamInfo:
-        where = heard.where
-        return StreamInfo(
-            room_name=self._name, participant_identity=where.identity, publication_sid=where.sid
-        )
+            line.seat.point(heard.info(self._name), heard.number, **how)
 
     def _published(self, heard: Present) -> Published:
-        return Published(info=self._info(heard), number=heard.number, credentials=self._credentials)
+        return Published(info=heard.info(self._name), number=heard.number, credentials=self._credentials)
 
     def _leave(self, track: rtc.Track, heard: Present, *, closed: bool) -> None:
         """A track has gone: its streams end now, with nothing further; those that follow wait for the next one."""
@@ -234,6 +233,7 @@ class Attachment:
                 line.end()
             else:
                 line.cut(park=True)
+                self._news.left(line.seat)
 
     def _hear_newest(self, line: Line, subject: tuple[str, str]) -> None:
         """Have a line that follows read what there is of its subject, if anything is."""
@@ -244,7 +244,7 @@ class Attachment:
             track, heard = max(there, key=lambda each: each[1].number)
             self._take_along({line}, heard)
         self._rounds.take(track)
-        line.seat.point(self._info(heard), heard.number)
+        line.seat.point(heard.info(self._name), heard.number)
         line.hear_soon(track)
 
     def _look_for_absent(self, room: rtc.Room, *, connected: bool) -> None:
@@ -306,7 +306,7 @@ class Attachment:
             heard.lines.add(line)
         self._rounds.take(track)
         line.on_over = partial(self._part, heard)
-        line.seat.point(self._info(heard), heard.number)
+        line.seat.point(heard.info(self._name), heard.number)
 
     def _part(self, heard: Present, line: Line) -> None:
         with self._lock:
@@ -373,9 +373,9 @@ class Attachment:
     def let_go(self) -> None:
         """Listen to the room no further, and end its streams, without waiting for them."""
         room = self._room()
+        self._rounds.give_back(self._loop)
         if room is not None:
             self._ears.close(room)
-        self._rounds.give_back()
         self._forgotten.detach()
         self._leave_all()
 

@@ -3,6 +3,7 @@
 import itertools
 from typing import Final
 
+from greenroom.actors import StreamInfo
 from greenroom.adapters.livekit._facts import Where
 from greenroom.adapters.livekit._line import Line
 
@@ -28,3 +29,8 @@ class Present:
         """Be published, for the first time or once more."""
         self.where = where
         self.number = next(_numbers)
+
+    def info(self, room_name: str) -> StreamInfo:
+        """Return what processors are told of it in a room of that name."""
+        where = self.where
+        return StreamInfo(room_name=room_name, participant_identity=where.identity, publication_sid=where.sid)

@@ -7,9 +7,11 @@ and what else reads one of them is told from here, when the others are.
 Laws:
     1. Whoever reads a track the SDK's own way is told of each refresh: perhaps twice if the track was taken meanwhile,
        never not at all.
-    2. What is not taken is as the SDK has it; and so is everything once it was given back.
+    2. What is not taken is as the SDK has it; and so is everything once it was given back, or has left: a local track
+       may be published in the same room again, and the SDK then believes that it calls it already.
 """
 
+import asyncio
 from collections.abc import Sized
 from weakref import ref
 
@@ -44,9 +46,10 @@ class Rounds:
                 spare_at_refresh(room, track)
 
     def leave(self, track: rtc.Track) -> None:
-        """A track has left the room. Idempotent."""
+        """A track has left the room: the SDK may have it back. Idempotent."""
         with self._lock:
-            self._taken.pop(track, None)
+            if not self._over and self._taken.pop(track, None) is not None:
+                self._return(track)
 
     def tell(self) -> None:
         """The room has a new token: tell who reads one of them the SDK's own way."""
@@ -60,12 +63,21 @@ class Rounds:
                 except Exception as error:  # noqa: BLE001 - foreign code, which must not harm who comes after it
                     get_logger().error("livekit.processor_failed", error=type(error).__name__)
 
-    def give_back(self) -> None:
-        """Have the SDK call all of them that are still there, and take no more. Idempotent."""
-        room = self._room()
+    def give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the SDK call all of them that are still there, and take no more. Idempotent.
+
+        A refresh that goes round on the room's loop at this moment does not see who is called again: it finds them still.
+        """
         with self._lock:
             self._over = True
             for track in self._taken:
-                if room is not None and room_of(track) is room:
-                    call_at_refresh(room, track)
-            self._taken.clear()
+                self._return(track)
+        try:
+            loop.call_soon_threadsafe(self._taken.clear)
+        except RuntimeError:
+            self._taken.clear()  # the loop is closed: nothing goes round
+
+    def _return(self, track: rtc.Track) -> None:
+        room = self._room()
+        if room is not None and room_of(track) is room:
+            call_at_refresh(room, track)

@@ -193,15 +193,35 @@ class Seat:
             self._tell(track)
         return track
 
-    def point(self, info: StreamInfo | None, number: int, credentials: Any = UNTOUCHED) -> None:
-        """Say whose audio it is, and by which publication; ``credentials`` if they are not the hall's."""
+    @property
+    def taken(self) -> bool:
+        """Whether the track is open."""
+        return self._track is not None
+
+    def point(
+        self,
+        info: StreamInfo | None,
+        number: int,
+        credentials: Any = UNTOUCHED,
+        *,
+        at_once: Any = UNTOUCHED,
+    ) -> None:
+        """Say whose audio it is, and by which publication.
+
+        Args:
+            info: whose; None: nobody's.
+            number: the publication's.
+            credentials: if they are not the hall's.
+            at_once: the hall's, which it is only being told: so that no older ones come with ``info``.
+        """
         with self._lock:
             self._wanted = (info, number, credentials)
             if self._track is not None:
-                self._tell(self._track)
+                self._tell(self._track, at_once)
 
-    def _tell(self, track: Track) -> None:
+    def _tell(self, track: Track, at_once: Any = UNTOUCHED) -> None:
         info, number, credentials = self._wanted
+        credentials = at_once if credentials is UNTOUCHED else credentials
         try:
             if credentials is UNTOUCHED:
                 track.point(info, publication=number)
