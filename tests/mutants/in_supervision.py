@@ -166,9 +166,9 @@ ACTORS: Final[tuple[Mutant, ...]] = (
     mutant(
         "no-stop-budget",
         "an end that hangs is waited for",
-        "supervision._ending",
-        "        if budget_ns:\n            overrun",
-        "        if budget_ns and life.start_timer is not None:\n            overrun",
+        "supervision._budgets",
+        "        if not budget_ns:\n            return None",
+        "        if not budget_ns or life.start_timer is None:\n            return None",
     ),
     mutant(
         "no-start-budget",

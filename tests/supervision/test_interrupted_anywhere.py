@@ -6,6 +6,7 @@ raises there instead, at the first such place, then at the second, until the cal
 
 import dis
 import opcode
+import queue
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -20,16 +21,19 @@ from greenroom.supervision import (
     Actor,
     ActorRef,
     ActorSystem,
+    Cause,
     ChildSpec,
     Dispatcher,
     MailboxSpec,
     Overflow,
+    Shutdown,
     StopChild,
     SupervisionError,
     Supervisor,
     SupervisorFlags,
     ThreadRuntime,
 )
+from greenroom.supervision._place import RUNNING
 
 MACHINE = "greenroom/supervision/"
 CHECKED = {
@@ -221,5 +225,40 @@ def test_an_interrupt_at_any_place_leaves_nothing_half_done(name: str) -> None:
     """The others answer, everything can be stopped, and no thread is left."""
     at = 1
     while interrupted(SETTINGS[name], at):
+        at += 1
+    assert at > 1
+
+
+def asked_to_stop(at: int, *, busy: bool) -> bool:
+    """Interrupt who asks for a stop at one place; whether there were so many."""
+    runtime = ThreadRuntime(pool_threads=1, blocking_threads=1)
+    system, places, gate = ActorSystem(runtime), Places(at), threading.Event()
+    system.attach(runtime.close)
+    if busy:
+        ref = hanging(system, gate)
+    else:
+        ref = system.start(Echo)
+        ref.ask("it rests", timeout=PATIENCE_S)
+    causes: queue.SimpleQueue[Cause] = queue.SimpleQueue()
+    ref.watch(lambda _, cause: causes.put(cause))
+    with suppress(Interrupted), places.counted():
+        system.request_stop(ref)
+    asked = ref._cell.life.stop_timer is not None or ref._cell.state > RUNNING
+    if not asked:
+        over_in_vain(runtime)
+    gate.set()
+    if asked:
+        assert causes.get(timeout=PATIENCE_S) == Shutdown()
+    else:
+        assert ref.ask("still there?", timeout=PATIENCE_S)
+    system.close()
+    return places.count == at
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_who_is_interrupted_as_it_asks_for_a_stop_has_asked_or_has_not(busy: bool) -> None:
+    """Either it stops in order, whether it rests or is busy now, or it goes on, and is not given up for a budget that is over."""
+    at = 1
+    while asked_to_stop(at, busy=busy):
         at += 1
     assert at > 1

@@ -7,11 +7,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from threading import Barrier, Thread
+from threading import Barrier, Event, Thread
+from threading import enumerate as enumerate_threads
 from typing import Any
 
 import pytest
+from tests.supervision.supkit import flags, worker
 
+from greenroom.supervision import Supervisor, WhichChildren
 from greenroom.supervision._future import Future
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.errors import ActorCrashed, ActorDead, SupervisionError
@@ -254,3 +257,28 @@ def test_a_broken_machine_does_not_leave_an_actor_half_way(real: ActorSystem) ->
     gone.get(timeout=5)
     others = [real.start(Probe) for _ in range(4)]
     assert [other.ask(1, timeout=5) for other in others] == [1] * 4
+
+
+def test_a_broken_machine_does_not_harm_the_next_incarnation(real: ActorSystem) -> None:
+    """Should our own code fail on a thread that was given up long ago, nobody else is given up for it."""
+    gate, there = Event(), Event()
+
+    def fails_late(*_: Any) -> None:
+        there.set()
+        gate.wait(10)
+        raise ZeroDivisionError
+
+    top = real.start(Supervisor, flags(), [worker("a")])
+    ref: Any = top.ask(WhichChildren())[0].ref
+    ref._cell.put_control((fails_late, None, None))
+    there.wait(10)
+    thread = ref._cell.thread
+    ref._cell.fence("it hangs")
+    assert ref.ask("the next one", timeout=10) == "the next one"
+    gate.set()
+    for each in enumerate_threads():
+        if each.ident == thread:
+            each.join(10)
+    assert ref.ask("still the same", timeout=10) == "still the same"
+    assert ref.incarnation == 2
+    assert top.is_alive()

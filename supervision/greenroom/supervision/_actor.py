@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
+from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._cell import Cell
-from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._links import link, unlink

@@ -53,7 +53,10 @@ class Cell(Ending):
             if runtime.simulated:
                 raise
             self.system.crashed(self, bug)
-            self.fence("its machine failed")
+            if me in (self.given_up or ()):  # then it is not this thread that runs the present incarnation
+                self.release_given_up(me)
+            else:
+                self.fence("its machine failed")
             return
         finally:
             current.cell = outer
@@ -235,7 +238,7 @@ class Cell(Ending):
                 return
             self.state = STARTING
             if self.start_ns is not None:
-                overrun = partial(self.overrun, life, self.start_ns, "start")
+                overrun = partial(self.overrun, life, self.start_ns, None)
                 life.start_timer = self.system.runtime.call_later(self.start_ns, overrun)
         try:
             if self.register is not None:

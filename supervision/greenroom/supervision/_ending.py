@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Final
 
 from greenroom.supervision._at_rest import stop_at_rest
+from greenroom.supervision._budgets import Budgeted
 from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._leftover import report_poison
 from greenroom.supervision._links import tell_links
@@ -28,7 +29,6 @@ from greenroom.supervision._place import (
     RUNNING,
     STARTING,
     STOPPING,
-    Place,
     answer_stops,
 )
 from greenroom.supervision._restart import (
@@ -60,15 +60,13 @@ from greenroom.supervision.signals import (
 )
 from greenroom.supervision.snapshot import ActorKind, FlightKind
 
-SHUTDOWN_NS: Final = 5_000_000_000
-"""How long an end may take where nothing else is said."""
 WITH_PARENT: Final = "its parent was given up"
 WAVE: Final = 256
 """So many children that stop together are asked in one step; then those that have ended are heard, and others have the thread."""
 _ENDED: Final = FlightKind.ENDED
 
 
-class Ending(Place):
+class Ending(Budgeted):
     """A place whose incarnations end in order."""
 
     __slots__ = ("epoch", "given_up", "thread")
@@ -98,33 +96,10 @@ class Ending(Place):
                 return False
             if self.state == ENDED:
                 return True
-            life = self.life
-            self.arm_stop_timer(life)
-        self.note(FlightKind.STOP_REQUESTED)
-        return self.put_control((Ending._stop, life, cause))
-
-    def arm_stop_timer(self, life: Incarnation) -> None:
-        """Begin the shutdown budget, unless it has begun; under the lock."""
-        if life.stop_timer is not None:
-            return
-        # A brutal budget says how to be stopped, and nothing of how long an end of one's own may take.
-        budget_ns = SHUTDOWN_NS if self.shutdown_ns == 0 and not life.fenced else self.shutdown_ns
-        if budget_ns:
-            overrun = partial(self.overrun, life, budget_ns, "stop")
-            life.stop_timer = self.system.runtime.call_later(budget_ns, overrun)
-
-    def overrun(self, life: Incarnation, budget_ns: int, what: str) -> None:
-        """Hear that ``life`` has not started, or not stopped, within its budget."""
-        why = f"did not {what} within its {budget_ns / 1e6:g} ms"
-        if what == "start":
-            self.fence(why, life, if_starting=True)
-        else:
-            self.overdue(life, why)
-
-    def overdue(self, life: Incarnation, why: str) -> None:
-        """Give ``life`` up, whose stop timer has come. The end that follows has its budget anew, for what is below."""
-        life.stop_timer = None  # nobody else changes one that is set, before the end is over
-        self.fence(why, life)
+            self.note(FlightKind.STOP_REQUESTED)
+            self.begin_stop(self.life, (Ending._stop, self.life, cause))
+        self.wake()
+        return True
 
     def fence(self, reason: str, life: Incarnation | None = None, *, if_starting: bool = False) -> bool:
         """Give the present incarnation up, wherever its thread is. Any thread may call it, without a lock of a cell.
@@ -282,9 +257,8 @@ class Ending(Place):
             self.state = STOPPING
             life.cause = cause
             self.arm_stop_timer(life)
-            if self.children:
-                # A list: finding the last key of a dictionary whose end was deleted takes longer and longer.
-                life.to_stop = list(self.children)
+            # A list: finding the last key of a dictionary whose end was deleted takes longer and longer.
+            life.to_stop = list(self.children) if self.children else None
             if life.start_timer is not None:
                 life.cancel_start_timer()
         if life.monitors or life.timers:
@@ -300,6 +274,9 @@ class Ending(Place):
         started = isinstance(signal, ChildStarted)
         if not started and child.state == ENDED:  # only its parent does anything to who has ended: no lock
             child.state = DOWN
+        if self.epoch != epoch:  # whoever runs this now may have looked at the child before that
+            self.put_control((type(self).hear_child, None, signal))
+            raise SupersededError
         if self.state != STOPPING:
             try:
                 self.life.actor.on_child(signal)
@@ -329,6 +306,8 @@ class Ending(Place):
     def _advance_end(self, life: Incarnation, epoch: int) -> None:
         """Stop the next child; when there is none left, finish."""
         left, room = life.to_stop, WAVE
+        if self.epoch != epoch:  # else it could be the list of the thread that runs this now
+            raise SupersededError
         while left:
             if self.together and not room:
                 self.put_control((Ending._go_on, life, None))

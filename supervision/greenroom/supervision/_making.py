@@ -5,9 +5,9 @@ from functools import partial
 from typing import Any, Final, TypeAlias
 
 from greenroom.supervision import _checks
+from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
-from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._place import POOLED
 from greenroom.supervision._ref import ActorRef

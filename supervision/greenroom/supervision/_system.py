@@ -7,8 +7,8 @@ from typing import Any, Final, TypeVar, overload
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
+from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._cell import Cell
-from greenroom.supervision._ending import SHUTDOWN_NS
 from greenroom.supervision._facts import runs_at
 from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._forked import renew

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from greenroom.supervision._budgets import StopBudget
 from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._liveness import Liveness, LivenessAction
 from greenroom.supervision._log import get_logger
@@ -207,8 +208,10 @@ class Vigil:
                 return
             if life.stop_timer is None and budget_ns is not None:
                 why = f"{error.why}, and it did not end within its {budget_ns / 1e6:g} ms"
-                expired = partial(cell.overdue, life, why)
-                life.stop_timer = cell.system.runtime.call_later(budget_ns, expired)
+                budget = StopBudget()
+                expired = partial(cell.overdue, life, budget, why)
+                budget.handle = cell.system.runtime.call_later(budget_ns, expired)
+                life.stop_timer = budget
             cell.control_lane().appendleft((type(cell).end_late, life, error))
         cell.wake()
 

@@ -1,0 +1,86 @@
+"""A fence that comes after its thread has taken something from the control lane, and before it has done anything about it.
+
+There is no place in the code at which a test could wait for that, so the handler is replaced by one that is given up first,
+and goes on when others have had all the time they want.
+"""
+
+from typing import Any
+
+import pytest
+
+from greenroom.supervision import ActorRef, ActorSystem, Dispatcher
+from greenroom.supervision._cell import Cell
+from greenroom.supervision.probes import Probe
+from greenroom.supervision.signals import ChildEnded
+from greenroom.supervision.simulated import SimulatedRuntime
+
+LATER_NS = 1_000_000
+LONG_NS = 3600 * 1_000_000_000
+
+
+class CutOff:
+    """Gives whoever hears of a child's end up at that moment, once: as it begins to, or as it goes on with its own end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, runtime: SimulatedRuntime, where: str) -> None:
+        self.count = 0
+        hear, advance = Cell.hear_child, Cell._advance_end
+
+        def at_once(cell: Any) -> None:
+            if not self.count:
+                self.count += 1
+                cell.fence("cut off")
+                runtime.linger(LATER_NS)
+
+        def hears(cell: Any, life: Any, signal: Any, epoch: int) -> None:
+            if isinstance(signal, ChildEnded) and where == "hear_child":
+                at_once(cell)
+            hear(cell, life, signal, epoch)
+
+        def advances(cell: Any, life: Any, epoch: int) -> None:
+            if cell.children and life.to_stop and where == "_advance_end":
+                at_once(cell)
+            advance(cell, life, epoch)
+
+        monkeypatch.setattr(Cell, "hear_child", hears)
+        monkeypatch.setattr(Cell, "_advance_end", advances)
+
+
+def parent(system: ActorSystem, children: int, **fields: Any) -> ActorRef[Any]:
+    """Start a parent whose end may take for ever."""
+
+    def start(actor: Probe) -> None:
+        for number in range(children):
+            actor.spawn(Probe, name=f"child-{number}", shutdown_ns=None)
+
+    ref, started = system.launch(Probe, (), {"on_start": start}, name="parent", shutdown_ns=None, **fields)
+    started.get()
+    return ref
+
+
+@pytest.mark.parametrize("where", ["hear_child", "_advance_end"])
+@pytest.mark.parametrize("stopping", [False, True], ids=["runs", "stops"])
+@pytest.mark.parametrize("dispatcher", [Dispatcher.POOL, Dispatcher.PINNED])
+@pytest.mark.parametrize("children", [1, 3])
+@pytest.mark.parametrize("seed", range(4))
+def test_who_is_cut_off_as_it_hears_of_a_childs_end_waits_for_no_dead_child(
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    children: int,
+    dispatcher: Dispatcher,
+    stopping: bool,
+    where: str,
+) -> None:
+    """Whether it runs or stops: whoever ends it in its place hears of that child too, and asks each of the others to stop."""
+    runtime = SimulatedRuntime(seed)
+    cut = CutOff(monkeypatch, runtime, where)
+    with ActorSystem(runtime) as system:
+        ref = parent(system, children, dispatcher=dispatcher)
+        runtime.run_until_idle()
+        if not stopping:
+            next(iter(ref._cell.children or ())).fence("its own fault")
+            runtime.run_until_idle()
+        system.request_stop(ref)
+        runtime.advance(LONG_NS)
+        assert cut.count or (not stopping and children == 1), "there is none left to be stopped"
+        assert not ref.is_alive()
+        assert system.paths() == []
