@@ -19,6 +19,7 @@ from greenroom.actors import (
     Session,
     Stream,
     StreamSnapshot,
+    _env,
 )
 
 FRAMES = 5
@@ -148,3 +149,29 @@ def test_a_session_that_is_over_is_collected_whoever_holds_what_of_it() -> None:
     asyncio.run(asyncio.wait_for(story(), 30))
     gc.collect()
     assert [each() for each in over] == [None] * 4
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_a_session_remembers_so_many_of_what_is_gone_and_no_more(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its streams and processors the last ones, however long it runs; what they are told by is kept once."""
+    monkeypatch.setattr(_env, "PAST_RECORDS", most)
+    monkeypatch.setattr(_env, "SHARED_WORDS", 10)
+
+    async def story(session: Session) -> None:
+        room = await session.open_room("lobby")
+        names: list[str] = []
+        for number in range(3 * most):
+            track = await room.open_track(f"guest-{number}")
+            stream = await track.open_stream([ProcessorSpec(name="passing", factory=Passing)], feed=Feed())
+            names.append(f"{track.key}/stream:1")
+            await stream.aclose()
+            await track.remove()
+        while (now := session.snapshot()).processors:  # noqa: ASYNC110 - there is no event of what is forgotten
+            await asyncio.sleep(0.002)
+        assert [past.name.partition("track:")[2] for past in now.past_streams] == names[-most:]
+        assert len(now.past_processors) == most
+        assert len(session.record()._words) <= 11
+
+    play(story)

@@ -51,6 +51,11 @@ class Instance:
 class ProcessorBook:
     """The record of one ProcessorActor. Its actor writes it; `opened` and `closed` also its workers' threads."""
 
+    __slots__ = (
+        "__weakref__", "_emit", "_gate", "_installed", "_instances", "_lock", "_sealed", "_spec", "_waiting", "actor", "budget", "closed",
+        "context", "host", "hung", "last_failure", "leases", "leases_ended", "leases_granted", "left", "name", "opened", "restarts", "state", "wanted",
+    )  # fmt: skip
+
     def __init__(
         self, name: str, spec: ProcessorSpec, lock: Any, gate: Any, emit: Callable[..., None]
     ) -> None:

@@ -3,10 +3,10 @@
 import logging
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from greenroom.actors._books import ProcessorBook
 from greenroom.actors._desired import Granted, PastStream, RoomState, StreamState
@@ -18,7 +18,10 @@ from greenroom.supervision import ActorRef, Dispatcher, SupervisionError, get_lo
 
 get_logger()  # imports structlog now: 80 ms that the first session's event loop must not wait for
 
+V = TypeVar("V")
 JOURNAL_EVENTS: Final = 20_000
+SHARED_WORDS: Final = 1_000
+"""Of so many subjects and details the journal keeps one copy, and then begins anew."""
 TEXT_CHARACTERS: Final = 300
 """How much of a foreign error's text is kept."""
 SERIALS: Final = 10_000
@@ -71,6 +74,7 @@ class Env:
         self.past_streams: deque[PastStream] = deque()
         self.journal: deque[SessionEvent] = deque(maxlen=JOURNAL_EVENTS)
         self.emitted = 0
+        self._words: dict[Hashable, Any] = {}
         self.observers: tuple[Callable[[SessionEvent], None], ...] = ()
         self.tokens: OrderedDict[str, None] = OrderedDict()
         self.asked = 0
@@ -83,7 +87,12 @@ class Env:
 
     def emit(self, kind: EventKind, subject: str, **details: str | float) -> None:
         """Note that something happened: in the journal, in the log, to the observers. Any thread."""
-        event = SessionEvent(at_ns=self.runtime.now_ns(), kind=kind, subject=subject, details=details)
+        event = SessionEvent(
+            at_ns=self.runtime.now_ns(),
+            kind=kind,
+            subject=self._shared(subject, subject),
+            details=self._shared((*details.items(), *map(type, details.values())), details),
+        )
         self.journal.append(event)
         self.emitted += 1
         loud = kind in _LOUD
@@ -95,6 +104,13 @@ class Env:
                 observer(event)
             except Exception as error:  # noqa: BLE001 - an observer is a guest
                 self._log.error("observer.failed", kind=kind.value, error=type(error).__name__)
+
+    def _shared(self, key: Hashable, value: V) -> V:
+        """Return what was there for ``key`` before, or ``value``: what happens to one thing is told in few words."""
+        if len(self._words) > SHARED_WORDS:
+            self._words.clear()
+        found: V = self._words.setdefault(key, value)
+        return found
 
     def remember_processor(self, book: ProcessorBook) -> None:
         """Keep the record of one that is gone; forget the oldest, unless something of it is still open."""
