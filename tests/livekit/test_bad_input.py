@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -43,6 +44,26 @@ JWT = "aaaa.bbbb.cccc"
 
 def selector(params: Any) -> Scribe:
     """Return the processor for somebody: what RoomIO can call, and a stream cannot."""
+    return Scribe()
+
+
+class Selector:
+    """The same, as an object."""
+
+    def __call__(self, params: Any) -> Scribe:
+        return selector(params)
+
+
+class Fitted(Scribe):
+    """A processor that is made for somebody."""
+
+    def __init__(self, model: str, *, voice: str) -> None:
+        super().__init__()
+        self.made_for = (model, voice)
+
+
+async def built_later() -> Scribe:
+    """Return a processor to who awaits it: lanes do not."""
     return Scribe()
 
 
@@ -199,11 +220,19 @@ ARGUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"participant": None}, "belong together"),
     ({"capacity": -1}, "capacity is -1"),
     ({"sample_rate": 0}, "sample_rate is 0"),
+    ({"sample_rate": 99}, "sample_rate is 99; it must be from 100 to 384000 Hz"),
+    ({"sample_rate": 768_100}, "sample_rate is 768100"),
     ({"num_channels": True}, "num_channels is True"),
     ({"frame_size_ms": 2.5}, "frame_size_ms is 2.5"),
     ({"frame_size_ms": 25, "processors": Scribe}, "10 ms"),
     ({"processors": rtc.NoiseCancellationOptions("m", {})}, "as noise_cancellation"),
     ({"processors": selector}, "selector"),
+    ({"processors": Selector()}, "Selector takes arguments.* selector"),
+    ({"processors": Fitted}, r"Fitted takes arguments.*partial\(Fitted"),
+    ({"processors": partial(Fitted, voice="anna")}, "partial takes arguments"),
+    ({"noise_cancellation": str}, "str is no class of processors"),
+    ({"processors": [Scribe, built_later]}, "built_later is asynchronous"),
+    ({"session": "s"}, "session is a str"),
 ]
 
 
@@ -212,8 +241,82 @@ def test_arguments(values: dict[str, Any], told: str) -> None:
     """Each is refused by its name, at once."""
 
     async def story() -> None:
-        with pytest.raises(NotAnOption, match=told):
+        with pytest.raises(TypeError, match=told):
             AudioStream(Voice(1000).track, **values)
+
+    play(story)
+
+
+def test_the_flag_is_refused_whichever_way_a_stream_is_made() -> None:
+    """The error says what to do instead."""
+
+    async def story() -> None:
+        flag: dict[str, Any] = {"auto_close_noise_cancellation": True}
+        with pytest.raises(NotAnOption, match="hold it"):
+            AudioStream.from_track(track=Voice(1000).track, **flag)
+        anna = Sfu("lobby").join("anna")
+        with pytest.raises(NotAnOption, match="hold it"):
+            AudioStream.from_participant(participant=anna, track_source=MICROPHONE, **flag)
+
+    play(story)
+
+
+def test_factories_with_all_that_they_need() -> None:
+    """Arguments that are given, or have defaults, or may be any number, are no reason to refuse one."""
+
+    async def story() -> None:
+        track = Voice(1000).start().track
+        given = partial(Fitted, "model", voice="anna")
+        for factory in (given, lambda *_, **__: Scribe(), Scribe):
+            stream = AudioStream(track, processors=[factory])
+            await anext(stream)
+            await stream.aclose()
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "told"),
+    [
+        ("microphone", NotAnOption, "track_source is 'microphone'"),
+        (99, NotAnOption, "track_source is 99"),
+        (rtc.TrackSource.SOURCE_CAMERA, NotAudio, "camera"),
+        (rtc.TrackSource.SOURCE_SCREENSHARE, NotAudio, "screenshare"),
+    ],
+)
+def test_a_source_of_no_audio(source: Any, error: type[Exception], told: str) -> None:
+    """Nothing would ever come, and who reads would wait for ever."""
+
+    async def story() -> None:
+        session = await default_session()
+        sfu = Sfu("lobby")
+        attach(session, sfu.room)
+        before = shown(session)
+        with pytest.raises(error, match=told):
+            AudioStream.from_participant(participant=sfu.join("anna"), track_source=source)
+        assert shown(session) == before
+
+    play(story)
+
+
+def test_a_room_that_is_connected_already() -> None:
+    """Connecting it once more would leave the connection that it has to nobody; what is no room is named, too."""
+
+    async def story() -> None:
+        async with Session("s") as session:
+            sfu = Sfu("lobby")
+            before = shown(session)
+            with pytest.raises(ValueError, match="'lobby' is connected already"):
+                await connect(session, "ws://127.0.0.1:9", JWT, room=sfu.room)
+            wrong: Any = "lobby"
+            with pytest.raises(TypeError, match="room is a str"):
+                await connect(session, "ws://127.0.0.1:9", JWT, room=wrong)
+            with pytest.raises(TypeError, match="options is a str"):
+                await connect(session, "ws://127.0.0.1:9", JWT, options=wrong)
+            with pytest.raises(TypeError, match="session is a str"):
+                attach(wrong, sfu.room)
+            assert shown(session) == before
+            assert not handlers_of(sfu.room)
 
     play(story)
 
@@ -300,6 +403,8 @@ def test_a_room_has_one_session() -> None:
         (7, JWT, TypeError, "url is a int"),
         ("sfu.test", JWT, ValueError, "'sfu.test'"),
         ("ftp://sfu.test", JWT, ValueError, "LiveKit server"),
+        ("ws://sfu.test:99999", JWT, ValueError, "LiveKit server"),
+        ("ws://[::1", JWT, ValueError, "url is"),
         ("ws://sfu.test", b"token", TypeError, "token is a bytes"),
         ("ws://sfu.test", "my secret", ValueError, "three parts"),
         ("ws://127.0.0.1:9", JWT, ConnectFailed, "cannot connect to 127.0.0.1"),

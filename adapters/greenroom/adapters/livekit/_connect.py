@@ -36,13 +36,15 @@ async def connect(
         The room. The session holds it weakly: keep it.
 
     Raises:
-        ValueError, TypeError: the url or the token cannot be one.
+        ValueError, TypeError: the url or the token cannot be one, or the room is connected already.
         CancelledError: after the room was connected and left again.
         ConnectFailed: the server refused, or is not there; the session is as it was before.
         SessionClosed, AlreadyAttached: see `attach`.
     """
     secret = _checked(url, token)
-    room = rtc.Room() if room is None else room
+    if not isinstance(options, rtc.RoomOptions | None):
+        raise TypeError(f"options is a {type(options).__name__}; it must be rtc.RoomOptions")
+    room = _disconnected(room)
     before = attachment_of(room)
     attachment = attach(session, room)
     try:
@@ -54,6 +56,16 @@ async def connect(
             raise ConnectFailed(_told(url, error, secret)) from None
         raise
     attachment.look()
+    return room
+
+
+def _disconnected(room: rtc.Room | None) -> rtc.Room:
+    if room is None:
+        return rtc.Room()
+    if not isinstance(room, rtc.Room):
+        raise TypeError(f"room is a {type(room).__name__}; it must be an rtc.Room")
+    if room.isconnected():
+        raise ValueError(f"room {room.name!r} is connected already; attach(session, room) is enough")
     return room
 
 
@@ -76,8 +88,12 @@ async def _connected(room: rtc.Room, url: str, token: str, options: rtc.RoomOpti
 def _checked(url: object, token: object) -> str:
     if not isinstance(url, str):
         raise TypeError(f"url is a {type(url).__name__}; it must be a text such as 'wss://host'")
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        wrong = parts.scheme not in SCHEMES or not parts.hostname or parts.port == 0
+    except ValueError:  # a port, or brackets, that cannot be
+        wrong = True
+    if wrong:
         raise ValueError(f"url is {url!r}; it must be the address of a LiveKit server, such as 'wss://host'")
     if isinstance(token, Token):
         token = token.reveal()

@@ -193,7 +193,10 @@ def given(session: Session) -> Given:
 
     Raises:
         SessionClosed: it is closed, or was not entered.
+        TypeError: it is no session.
     """
+    if not isinstance(session, Session):
+        raise TypeError(f"session is a {type(session).__name__}; it must be a Session")
     session.alive()
     return _given.get(session) or _given.setdefault(session, Given(session))
 

@@ -22,7 +22,7 @@ def attach(session: Session, room: rtc.Room) -> Attachment:
     Raises:
         SessionClosed: the session is closed, or was not entered.
         AlreadyAttached: another session knows it, and has streams in it.
-        TypeError: it is no room of LiveKit's.
+        TypeError: it is no room of LiveKit's, or no session.
     """
     lobby = given(session)
     if not isinstance(room, rtc.Room):

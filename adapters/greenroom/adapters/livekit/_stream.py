@@ -1,18 +1,23 @@
 """`AudioStream`: LiveKit's, with processors that are owned by a supervision tree instead of by a flag."""
 
 import asyncio
-import inspect
 import weakref
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any, Final, Self
 
-from greenroom.actors import Lease, Session
+from greenroom.actors import Session
+from greenroom.adapters.livekit._asked import (
+    check_capacity,
+    check_others,
+    check_shape,
+    pipeline_of,
+    subject_of,
+)
 from greenroom.adapters.livekit._attachment import Attachment
 from greenroom.adapters.livekit._errors import NotAnOption, NotAudio, NotInRoom, WrongLoop
-from greenroom.adapters.livekit._facts import is_audio, source_name
+from greenroom.adapters.livekit._facts import is_audio
 from greenroom.adapters.livekit._frames import out_of
-from greenroom.adapters.livekit._hosting import check_open, is_theirs
 from greenroom.adapters.livekit._line import Line
 from greenroom.adapters.livekit._lobby import Lobby, default_of, given
 from greenroom.adapters.livekit._local import local_track
@@ -23,7 +28,6 @@ from greenroom.adapters.livekit._seats import Seat
 
 DEFAULT_FRAMES: Final = 1_000
 """How many frames a stream keeps for a slow consumer when ``capacity`` is 0: what the SDK calls unbounded."""
-BLOCK_MS: Final = 10
 
 
 class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
@@ -60,7 +64,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
         session: Session | None = None,
         **others: Any,
     ) -> None:
-        _check_others(others)
+        check_others(others)
         loop = _checked_loop(loop)
         make = partial(
             _new_line,
@@ -94,6 +98,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
         noise_cancellation: Any = None,
         processors: Any = None,
         session: Session | None = None,
+        **others: Any,
     ) -> "AudioStream":
         """Open a stream on whatever a participant publishes of one source: it goes on from track to track.
 
@@ -111,6 +116,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
             noise_cancellation=noise_cancellation,
             processors=processors,
             session=session,
+            **others,
         )
 
     @classmethod
@@ -126,6 +132,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
         noise_cancellation: Any = None,
         processors: Any = None,
         session: Session | None = None,
+        **others: Any,
     ) -> "AudioStream":
         """Open a stream on a track; it ends with it."""
         return cls(
@@ -138,6 +145,7 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
             noise_cancellation=noise_cancellation,
             processors=processors,
             session=session,
+            **others,
         )
 
     def __aiter__(self) -> Self:
@@ -181,19 +189,6 @@ class AudioStream(AsyncIterator[rtc.AudioFrameEvent]):
         await self.aclose()
 
 
-def _check_others(others: dict[str, Any]) -> None:
-    if "auto_close_noise_cancellation" in others:
-        raise NotAnOption(
-            "auto_close_noise_cancellation: there is no such flag here; a processor is closed when nothing uses it any "
-            "more: to keep it open beyond its streams, hold it: lease = await session.hold(await hosted(session, it))"
-        )
-    unknown = others.keys() - {"participant", "track_source"}
-    if unknown:
-        raise NotAnOption(f"{', '.join(sorted(unknown))}: AudioStream has no such argument")
-    if others and len(others) < 2:  # noqa: PLR2004 - one is no use without the other
-        raise NotAnOption("participant and track_source belong together: AudioStream.from_participant(...)")
-
-
 def _checked_loop(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
     try:
         running = asyncio.get_running_loop()
@@ -218,83 +213,12 @@ def _new_line(
     capacity: int,
     **place: Any,
 ) -> Line:
-    options, wanted = _pipeline(noise_cancellation, processors)
-    _check_shape(shape, wanted)
-    if isinstance(capacity, bool) or not isinstance(capacity, int) or capacity < 0:
-        raise NotAnOption(f"capacity is {capacity!r}; it must be a number of frames, or 0")
+    options, wanted = pipeline_of(noise_cancellation, processors)
+    check_shape(shape, wanted)
+    check_capacity(capacity)
     return Line(
         loop, shape, wanted=wanted, options=options, capacity_frames=capacity or DEFAULT_FRAMES, **place
     )
-
-
-def _pipeline(
-    noise_cancellation: Any, processors: Any
-) -> tuple[rtc.NoiseCancellationOptions | None, Sequence[Any]]:
-    """Return the filter inside the SDK, and the processors here; refuse what is neither."""
-    if processors is None:
-        wanted: list[Any] = []
-    elif isinstance(processors, list | tuple):
-        wanted = list(processors)  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
-    else:
-        wanted = [processors]
-    options = None
-    if isinstance(noise_cancellation, rtc.NoiseCancellationOptions):
-        options = noise_cancellation
-    elif noise_cancellation is not None:
-        wanted = [noise_cancellation, *wanted]
-    for each in wanted:
-        _check_wanted(each)
-    return options, wanted
-
-
-def _check_wanted(wanted: Any) -> None:
-    if isinstance(wanted, rtc.NoiseCancellationOptions):
-        raise NotAnOption(
-            "NoiseCancellationOptions run inside the SDK, before all else: give them as noise_cancellation"
-        )
-    if is_theirs(wanted):
-        check_open(wanted)
-    if isinstance(wanted, Lease):
-        _check_lease(wanted)
-    if inspect.isroutine(wanted) and _needs_arguments(wanted):
-        raise NotAnOption(
-            f"{getattr(wanted, '__name__', 'a function')} takes arguments: it is no factory of processors but perhaps a "
-            "selector, which only RoomIO of livekit-agents can call; give a factory, or what the selector returns"
-        )
-
-
-def _check_lease(lease: Lease) -> None:
-    spec = lease.spec
-    raw = isinstance(spec.instance, rtc.FrameProcessor) or (
-        isinstance(spec.factory, type) and issubclass(spec.factory, rtc.FrameProcessor)
-    )
-    if raw:
-        raise NotAnOption(
-            f"the lease on {lease.processor!r} is on a processor of LiveKit's that takes LiveKit's frames; "
-            "hold it so: await session.hold(await hosted(session, it))"
-        )
-
-
-def _needs_arguments(routine: Any) -> bool:
-    try:
-        parameters = inspect.signature(routine).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return any(p.default is p.empty and p.kind in positional for p in parameters)
-
-
-def _check_shape(shape: Shape, wanted: Sequence[Any]) -> None:
-    for name, value in (("sample_rate", shape.sample_rate), ("num_channels", shape.num_channels)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise NotAnOption(f"{name} is {value!r}; it must be a positive integer")
-    size = shape.frame_size_ms
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
-        raise NotAnOption(f"frame_size_ms is {size!r}; it must be a number of milliseconds, or None")
-    if wanted and size is not None and size % BLOCK_MS:
-        raise NotAnOption(
-            f"frame_size_ms is {size}; processors take whole blocks of 10 ms, and native ones abort without"
-        )
 
 
 def _line_of_track(
@@ -352,11 +276,7 @@ def _look_at_rooms(track: rtc.Track, lobby: Lobby) -> None:
 def _line_of_participant(
     make: Any, participant: Any, source: Any, session: Session | None, loop: asyncio.AbstractEventLoop
 ) -> Line:
-    if not isinstance(participant, rtc.Participant):
-        raise NotAnOption(
-            f"participant is a {type(participant).__name__}; it must be one of a room's participants"
-        )
-    subject = (participant.identity, source_name(source))
+    subject = subject_of(participant, source)
     room = room_with(participant)
     if room is None:
         raise NotInRoom(
