@@ -1,13 +1,26 @@
 """Random scenarios in random orders with every fault: a few by default, many in a sweep (``make sweep``)."""
 
 import gc
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
+from tests.supervision.supkit import PATIENCE_S
 from tests.sweeping import seeds
 
 from greenroom.simulation import Sweep, UnknownName, load_faults, load_scenario, shipped_names, sweep
 
 ALL = load_faults("all")
+LONG_SWEEP = """
+import concurrent.futures, multiprocessing, time
+from greenroom.simulation._sweep import begin_worker
+if __name__ == "__main__":
+    spawn = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=spawn, initializer=begin_worker) as pool:
+        list(pool.map(time.sleep, [600, 600]))
+"""
 
 
 @pytest.mark.sweep
@@ -62,3 +75,41 @@ def test_a_sweep_whose_streams_stay_open_keeps_nothing_of_them() -> None:
     sweep(plan)
     gc.collect()
     assert len(gc.get_objects()) < before + 5_000, "it was 25,000 more"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="sees other processes by /proc")
+def test_the_workers_of_a_sweep_that_is_killed_end_with_it() -> None:
+    """In the middle of what they are at, which may be minutes of it."""
+    with subprocess.Popen([sys.executable, "-c", LONG_SWEEP]) as killed:
+        try:
+            for _ in range(int(PATIENCE_S / 0.02)):
+                workers = [pid for pid in children_of(killed.pid) if "spawn_main" in command_of(pid)]
+                if len(workers) == 2:
+                    break
+                time.sleep(0.02)
+            assert len(workers) == 2
+        finally:
+            killed.kill()
+    for _ in range(int(PATIENCE_S / 0.02)):
+        left = [pid for pid in workers if "spawn_main" in command_of(pid)]
+        if not left:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{left} are left")
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that one has started, and that are there."""
+    try:
+        told = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:
+        return []
+    return [int(each) for each in told.split()]
+
+
+def command_of(pid: int) -> str:
+    """Return what a process runs, or nothing if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""

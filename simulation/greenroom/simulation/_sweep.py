@@ -2,13 +2,15 @@
 
 import gc
 import os
+import threading  # noqa: TID251 - of a worker process, beside what is simulated in it
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
 from typing import Any, Final
 
 from greenroom.simulation._court import NAMES, TITLES
@@ -172,9 +174,16 @@ def _tidy() -> None:
 
 
 def begin_worker() -> None:
-    """What has been imported stays: no collection needs to look at it again."""
+    """What has been imported stays: no collection needs to look at it again. Who started this process is outlived by no step."""
     gc.collect()
     gc.freeze()
+    threading.Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+
+
+def _end_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _parts(plan: Sweep, jobs: int) -> Iterator[Tally]:
