@@ -79,8 +79,8 @@ def test_a_room_without_a_source_is_made_of_files() -> None:
             "must be 'microphone', 'screenshare_audio' or 'unknown'",
         ),
         ('output = "lobby.wav"', "rooms.lobby.output", "must be 'track' or 'file'"),
-        ('identity = ""', "rooms.lobby.identity", "must be 1 to 128 characters"),
-        ('room = "a/b"', "rooms.lobby.room", "must be 1 to 128 characters"),
+        ('identity = ""', "rooms.lobby.identity", "must be 1 to 256 characters"),
+        ('room = "a\\nb"', "rooms.lobby.room", "must be 1 to 256 characters, without control characters"),
     ],
 )
 def test_a_wrong_key_is_refused_by_name(line: str, where: str, text: str) -> None:
@@ -89,6 +89,12 @@ def test_a_wrong_key_is_refused_by_name(line: str, where: str, text: str) -> Non
     assert (problem.where, problem.file) == (where, "live.toml")
     assert text in problem.text
     assert "hush" not in problem.text
+
+
+def test_the_server_may_call_rooms_and_people_as_it_likes() -> None:
+    """Other people name them: a slash is nothing special there."""
+    ((_, room),) = live('room = "team/1"', 'identity = "a/b"', 'participants = ["user/1"]').live()
+    assert (room.room, room.identity, room.participants) == ("team/1", "a/b", ("user/1",))
 
 
 def test_an_unknown_source_is_refused() -> None:

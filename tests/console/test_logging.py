@@ -90,6 +90,23 @@ def test_tokens_are_masked_however_deep_they_are(
     assert line.count("***") == 4
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_tokens_that_others_have_written_out_are_masked(
+    capsys: pytest.CaptureFixture[str], *, as_json: bool
+) -> None:
+    """LiveKit's SDK logs the token that a server refuses: three stars, also in a traceback; the rest of the line stays."""
+    configure(level="info", as_json=as_json)
+    token = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.Wld_YYwS-Onk"
+    cause = ValueError(f"no {token}")
+    logging.getLogger("livekit").error("invalid token: %s, error: no such key", token, exc_info=cause)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "eyJ" not in err
+    assert "Wld" not in err
+    assert "invalid token: ***, error: no such key" in err
+    assert "no ***" in err
+
+
 def test_masking_keeps_the_rest() -> None:
     """Only tokens are touched."""
     event = {"event": "x", "n": 1, "token": Token("secret"), "plain": ["a"]}

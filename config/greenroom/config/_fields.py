@@ -11,6 +11,7 @@ DAY_S: Final = 86_400.0
 MINUTE_MS: Final = 60_000.0
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 LABEL_PATTERN: Final = r"^[^/\x00-\x1f\x7f]{1,128}$"
+FOREIGN_PATTERN: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
 VARIABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 SECRET: Final = re.compile(r"(^|_)(token|secret|password|passwd|api_?key)$", re.IGNORECASE)
 """Keys whose values are secrets."""
@@ -60,6 +61,9 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
 """Any text without ``/`` and control characters, at most 128: rooms and participants are named by other people."""
+
+Foreign = Annotated[str, Field(pattern=FOREIGN_PATTERN)]
+"""Any text without control characters, at most 256: what a server calls something."""
 
 Variable = Annotated[str, Field(pattern=VARIABLE_PATTERN)]
 """The name of an environment variable."""

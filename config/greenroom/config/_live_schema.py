@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from greenroom.config._fields import Label, Missing, Section, Steps, Variable
+from greenroom.config._fields import Foreign, Missing, Section, Steps, Variable
 
 if TYPE_CHECKING:
     from greenroom.config._schema import TrackSection
@@ -35,14 +35,14 @@ class LiveRoomSection(Section):
     secret_env: Variable = Field(
         default="LIVEKIT_API_SECRET", description="The environment variable that holds the API secret."
     )
-    room: Label | Missing = Field(
+    room: Foreign | Missing = Field(
         default=None, description="What the server calls the room. Default: as the file does."
     )
-    identity: Label = Field(
+    identity: Foreign = Field(
         default="greenroom", description="What greenroom is called in the room; unique there."
     )
-    participants: Annotated[tuple[Label, ...], Field(strict=False), AfterValidator(_some)] | Missing = Field(
-        default=None, description="Whose audio is taken, by identity. Default: everybody's."
+    participants: Annotated[tuple[Foreign, ...], Field(strict=False), AfterValidator(_some)] | Missing = (
+        Field(default=None, description="Whose audio is taken, by identity. Default: everybody's.")
     )
     sources: Annotated[tuple[TrackSource, ...], Field(strict=False), AfterValidator(_some)] = Field(
         default=("microphone",),

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from greenroom.config._fields import LABEL_PATTERN, NAME_PATTERN, SECRET, VARIABLE_PATTERN
+from greenroom.config._fields import FOREIGN_PATTERN, LABEL_PATTERN, NAME_PATTERN, SECRET, VARIABLE_PATTERN
 from greenroom.config.errors import KeyPath, shown, unknown
 
 Finding = tuple[KeyPath, str]
@@ -18,6 +18,7 @@ _PRIVATE: Final = re.compile(r"token|secret|password|passwd|api_?key", re.IGNORE
 _PATTERNS: Final = {
     NAME_PATTERN: "must be letters, digits, '_', '.' and '-', begin with a letter or digit, and be at most 64 long",
     LABEL_PATTERN: "must be 1 to 128 characters, without '/' and control characters",
+    FOREIGN_PATTERN: "must be 1 to 256 characters, without control characters",
     VARIABLE_PATTERN: "must be the name of an environment variable (letters, digits and '_'), not the secret itself",
 }
 _WORDS: Final = {

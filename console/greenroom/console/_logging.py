@@ -5,6 +5,7 @@ gives the root logger one handler, which writes to stderr what any logger says, 
 """
 
 import logging
+import re
 import sys
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final, TextIO, cast
@@ -15,6 +16,9 @@ from greenroom.actors.context import MASK, Token
 
 ROOT_LEVEL: Final = logging.WARNING
 """Other people's libraries are heard only when something is wrong, whatever level greenroom's own has."""
+
+WRITTEN: Final = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
+"""A token as others write it: LiveKit's SDK says which one a server has refused."""
 
 
 def configure(*, level: str, as_json: bool) -> None:
@@ -30,6 +34,7 @@ def configure(*, level: str, as_json: bool) -> None:
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 mask_tokens,
                 *_renderers(as_json=as_json),
+                _mask_written,
             ],
         )
     )
@@ -57,6 +62,11 @@ def mask_tokens(_logger: object, _method: str, event: MutableMapping[str, Any]) 
     for name, value in event.items():
         event[name] = _masked(value)
     return event
+
+
+def _mask_written(_logger: object, _method: str, line: Any) -> str:
+    """Replace every token that somebody has written out in a line, or in the traceback behind it."""
+    return WRITTEN.sub(MASK, str(line))
 
 
 def _masked(value: object) -> object:
