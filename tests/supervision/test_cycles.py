@@ -18,6 +18,7 @@ from greenroom.supervision import (
     ActorSystem,
     AskCycle,
     AskTimeout,
+    BadSpec,
     BlockingInHandler,
     Dispatcher,
     Future,
@@ -387,3 +388,102 @@ def test_a_circle_of_deferred_answers_is_a_deadlock_under_simulation(simulated: 
 
     with pytest.raises(Deadlock):
         a.ask(question)
+
+
+def relays(
+    *refs: ActorRef[Any], then: Callable[[Probe], Any] = lambda actor: actor.path
+) -> Callable[[Probe], Any]:
+    """Return a message that asks the first to ask the second, and so on, without any thread that waits."""
+    if not refs:
+        return then
+
+    def relay(actor: Probe) -> None:
+        asked = refs[0].ask(relays(*refs[1:], then=then), block=False)
+        reply = actor.defer_reply(until=asked)
+        actor.when(
+            asked, lambda done: reply.try_fail(done.error()) if done.error() else reply.set(done.outcome())
+        )
+
+    return relay
+
+
+def test_who_says_for_what_an_answer_waits_is_not_refused_without_a_circle(either: ActorSystem) -> None:
+    """Also where the asked one asks back: that is another answer, which does not wait for the first."""
+    refs = [either.launch(Probe, name=name)[0] for name in "abc"]
+    assert refs[0].ask(relays(*refs[1:]), timeout=5) == "c"
+    assert refs[0].ask(relays(refs[1], refs[0], refs[2], refs[1]), timeout=5) == "b"
+
+
+def test_a_circle_of_deferred_answers_is_refused_where_they_say_what_they_wait_for(
+    either: ActorSystem,
+) -> None:
+    """B would wait for what A waits for B to answer: no thread waits, and B is told at once, with the whole circle."""
+    a, b = (either.launch(Probe, name=name)[0] for name in "ab")
+    owed: list[Future[Any]] = []
+
+    def question(actor: Probe) -> None:
+        asked = b.ask(counter_question, block=False)
+        owed.append(actor.defer_reply(until=asked))
+        actor.when(asked, lambda done: owed[0].try_fail(done.error()))
+
+    def counter_question(actor: Probe) -> None:
+        reply = actor.defer_reply(until=a.ask(owing, block=False))
+        actor.when(reply, lambda _: None)
+
+    def owing(actor: Probe) -> None:
+        actor.defer_reply(until=owed[0])
+
+    assert refused(lambda: a.ask(question, timeout=5)) == ("a", "a", "b", "a")
+
+
+def test_an_answer_that_waits_for_itself_is_refused(either: ActorSystem) -> None:
+    """The shortest circle; the handler has still to give it, and does if it goes on."""
+    a = either.launch(Probe, name="a")[0]
+
+    def itself(actor: Probe) -> Any:
+        asking = actor._life.asking
+        assert asking is not None
+        with pytest.raises(AskCycle) as error:
+            actor.defer_reply(until=asking.reply)
+        return error.value.path
+
+    assert a.ask(itself, timeout=5) == ("a", "a")
+
+
+def test_a_thread_that_waits_is_part_of_a_circle_of_deferred_answers(real: ActorSystem) -> None:
+    """A blocks until B answers, and B's answer is to wait for one of A's: whoever says so last is refused."""
+    (a,) = some(real, "a")
+    b = real.launch(Probe, name="b")[0]
+
+    def back(actor: Probe) -> None:
+        asked = a.ask(lambda _: "here", block=False)
+        reply = actor.defer_reply(until=asked)
+        actor.when(asked, lambda done: reply.set(done.outcome()))
+
+    assert refused(lambda: a.ask(lambda _: b.ask(back, timeout=5), timeout=5)) == ("b", "a", "b")
+
+
+def test_who_would_wait_for_an_answer_that_waits_for_it_is_refused(real: ActorSystem) -> None:
+    """As above, and the thread is the last to wait."""
+    (a,) = some(real, "a")
+    b = real.launch(Probe, name="b")[0]
+
+    def both(_: Probe) -> Any:
+        later = a.ask(lambda _: "never, while this waits", block=False)
+
+        def waits(actor: Probe) -> None:
+            reply = actor.defer_reply(until=later)
+            actor.when(later, lambda done: reply.set(done.outcome()))
+
+        answer = b.ask(waits, block=False)
+        b.ask(lambda actor: actor.path, timeout=5)
+        return answer.get(timeout=5)
+
+    assert refused(lambda: a.ask(both, timeout=5)) == ("a", "b", "a")
+
+
+def test_only_a_future_can_be_waited_for(virtual: ActorSystem) -> None:
+    """Else no circle could be found."""
+    with pytest.raises(ActorCrashed) as crashed:
+        virtual.start(Probe).ask(lambda actor: actor.defer_reply(until=5))
+    assert isinstance(crashed.value.cause, BadSpec)

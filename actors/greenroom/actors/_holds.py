@@ -44,7 +44,8 @@ class HoldsActor(Actor):
         """Obtain a lease; another one, when a processor is gone."""
         match message:
             case Hold(spec=spec, very=very):
-                self.when(self._obtain(spec, very), self._on_granted, self.defer_reply(), very is not None)
+                obtained = self._obtain(spec, very)
+                self.when(obtained, self._on_granted, self.defer_reply(until=obtained), very is not None)
             case Down(ref=ref):
                 self._watched.discard(ref)
                 for granted in [each for each in self._env.holds.copy() if each.processor == ref]:

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar
 import pykka
 from pykka.messages import ProxyCall, ProxyGetAttr, ProxySetAttr
 
+from greenroom.supervision import _checks
 from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
+from greenroom.supervision._given import LONGEST_NS, checked_call, checked_cause
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
 from greenroom.supervision._links import link, unlink
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._making import START_NS, TaskFunction, spawned
-from greenroom.supervision._ref import ActorRef
-from greenroom.supervision._restart import SHUTDOWN, Cause, Normal
+from greenroom.supervision._ref import ActorRef, checked_cell, checked_child
+from greenroom.supervision._restart import SHUTDOWN, Cause
 from greenroom.supervision.runtime import Dispatcher, Executor, Runtime
 from greenroom.supervision.signals import ChildSignal, ChildStarted, Down
 from greenroom.supervision.snapshot import ActorKind, ChildFacts
@@ -177,8 +179,12 @@ class Actor(pykka.Actor):
         return self._cell.is_starting(self._life)
 
     def end(self, cause: Cause | None = None) -> None:
-        """End after this handler, before further messages: normally, or with ``cause``."""
-        self._own().put_end(self._life, cause or Normal())
+        """End after this handler, before further messages: normally, or with ``cause``.
+
+        Raises:
+            BadSpec: ``cause`` is none that an actor can end by.
+        """
+        self._own().put_end(self._life, checked_cause(cause))
 
     def acknowledge(self, extra: Any = None) -> None:
         """Say that this actor, whose ``on_start`` returned `START_LATER`, has started."""
@@ -236,22 +242,29 @@ class Actor(pykka.Actor):
         return ref
 
     def respawn(self, child: ActorRef[Any]) -> None:
-        """Start the next incarnation of a child that has ended and was not forgotten."""
-        cell = self._cell
-        if cell.zombies:
-            cell.refuse_zombies()
-        child._cell.start()
+        """Start the next incarnation of a child that has ended and was not forgotten.
+
+        Raises:
+            BadSpec: ``child`` is no child of this actor.
+        """
+        checked_child(self._own(), child).start()
 
     def forget(self, child: ActorRef[Any]) -> None:
-        """Let go of a child that has ended: its ref is dead from now on, its name free."""
-        self._own().forget(child._cell)
+        """Let go of a child that has ended: its ref is dead from now on, its name free.
+
+        Raises:
+            BadSpec: ``child`` is no child of this actor.
+        """
+        cell = self._own()
+        cell.forget(checked_child(cell, child))
 
     def stop_later(self, child: ActorRef[Any], cause: Cause | None = None) -> None:
-        """Ask a child to stop within its budget; `on_child` hears of its end."""
-        cell = self._cell
-        if cell.zombies:
-            cell.refuse_zombies()
-        child._cell.request_stop(cause or SHUTDOWN)
+        """Ask a child to stop within its budget; `on_child` hears of its end.
+
+        Raises:
+            BadSpec: ``child`` is no child of this actor, or ``cause`` none that an actor can end by.
+        """
+        checked_child(self._own(), child).request_stop(checked_cause(cause or SHUTDOWN))
 
     def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:
         """Give a child up at once; `on_child` hears of its end.
@@ -261,18 +274,26 @@ class Actor(pykka.Actor):
             reason: why; for the log.
             stuck: its pinned thread hangs in a task that the actor did not run itself (a lane), so the thread
                 is replaced too.
+
+        Raises:
+            BadSpec: ``child`` is no child of this actor.
         """
-        self._own()
+        cell = checked_child(self._own(), child)
         if stuck:
-            child._cell.system.replace_thread_of(child._cell)
-        child._cell.fence(reason)
+            cell.system.replace_thread_of(cell)
+        cell.fence(reason)
 
     def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:
         """Be told by a `Down` message when ``ref`` is gone for good, or when one incarnation of it is over.
 
         Exactly one notice for each call; at once if it is over already; none after `demonitor`.
+
+        Raises:
+            BadSpec: ``ref`` is no ref, or ``incarnation`` no integer from 1.
         """
-        cell, life, target = self._own(), self._life, ref._cell
+        cell, life, target = self._own(), self._life, checked_cell("ref", ref)
+        if incarnation is not None:
+            _checks.integer("incarnation", incarnation, least=1, most=LONGEST_NS)
         key: int = cell.system.runtime.next_id()
         if life.monitors is None:
             life.monitors = {}
@@ -300,32 +321,54 @@ class Actor(pykka.Actor):
 
         Raises:
             ActorEnding: this actor is ending.
+            BadSpec: ``ref`` is no ref.
         """
-        link(self._own(), self._life, ref._cell)
+        link(self._own(), self._life, checked_cell("ref", ref))
 
     def unlink(self, ref: ActorRef[Any]) -> None:
         """Take links with ``ref`` back, in both directions; nothing comes of them any more, even if it was queued."""
-        unlink(self._own(), self._life, ref._cell)
+        unlink(self._own(), self._life, checked_cell("ref", ref))
 
     def after(self, delay_ns: int, function: Callable[..., object], *args: Any) -> OwnTimer:
         """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.
 
         A timer belongs to the incarnation: the next one never hears of it.
+
+        Raises:
+            BadSpec: ``delay_ns`` is no integer, or ``function`` cannot be called.
         """
+        checked_call("function", function)
         return self._own().after(self._life, delay_ns, function, args)
 
     def when(self, future: Future[T], function: Callable[..., object], *args: Any) -> None:
-        """Call ``function(future, *args)`` as a message of this actor once ``future`` is complete."""
+        """Call ``function(future, *args)`` as a message of this actor once ``future`` is complete.
+
+        Raises:
+            BadSpec: ``future`` is none of ours, or ``function`` cannot be called.
+        """
+        _checks.instance("future", future, Future)
+        checked_call("function", function)
         cell, life = self._own(), self._life
         future.add_done_callback(lambda done: cell.put_continuation(life, function, (done, *args)))
 
-    def defer_reply(self) -> Future[Any]:
+    def defer_reply(self, *, until: Future[Any] | None = None) -> Future[Any]:
         """Take the present ask's answer into one's own hands: complete the future that this returns.
 
         Should this incarnation end first, the asker is told so. In a message that was told, the future goes
         nowhere.
+
+        Args:
+            until: an answer without which this one will not be given. Whoever says so is refused where that would be a
+                circle, instead of waiting for ever.
+
+        Raises:
+            AskCycle: ``until`` waits, directly or not, for the answer that was to be taken over; which this handler
+                has still to give.
+            BadSpec: ``until`` is no future.
         """
-        return self._cell.take_over_answer(self._life)
+        if until is not None:
+            _checks.instance("until", until, Future)
+        return self._cell.take_over_answer(self._life, until)
 
     def _own(self) -> Cell:
         cell = self._cell

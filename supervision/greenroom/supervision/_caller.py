@@ -33,6 +33,7 @@ from pykka.messages import (
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
+from greenroom.supervision._given import checked_timeout
 from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING
@@ -62,6 +63,8 @@ class CallerRef(ActorRef[A], Generic[A]):
         self, message: Any, *, block: bool = True, timeout: float | None = None
     ) -> Any | Future[Any]:
         """Send ``message`` and get the answer, as `ActorRef.ask`; nothing interrupts a handler that runs here."""
+        if timeout is not None:
+            checked_timeout(timeout)
         cell = self._cell
         if block and current.cell is None and not cell.idle.locked() and type(message) is not _ActorStop:
             runtime = cell.system.runtime

@@ -10,6 +10,7 @@ from pykka.messages import (
 )
 
 from greenroom.supervision import _checks
+from greenroom.supervision._cycles import defer
 from greenroom.supervision._ending import Ending
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
@@ -215,17 +216,25 @@ class Cell(Ending):
         elif not is_stop(item):
             self.system.dead_letter(self, item, why)
 
-    def take_over_answer(self, life: Incarnation) -> Future[Any]:
-        """Hand the answer to the present ask to its handler."""
+    def take_over_answer(self, life: Incarnation, until: Future[Any] | None) -> Future[Any]:
+        """Hand the answer to the present ask to its handler; it waits for ``until``, if there is such a one.
+
+        Raises:
+            AskCycle: ``until`` waits for this answer; it stays where it was.
+        """
         with self.lock:
             if self.zombies:
                 self.refuse_zombies()
-            ask, life.asking = life.asking, None
+            ask = life.asking
             reply = None if ask is None else ask.reply
             if ask is None or reply is None:
+                life.asking = None
                 return Future(self.system.runtime, self.path)
-            ask.reply = None
-            reply.taken_over(self.ref)
+            if until is None:
+                reply.taken_over(self.ref)
+            else:
+                defer(reply, self, until)
+            life.asking = ask.reply = None
             life.keep_open(reply)
             return reply
 

@@ -55,6 +55,14 @@ def instance(field: str, value: object, of: type[T]) -> T:
     return value
 
 
+def arguments(field: str, value: object) -> tuple[Any, ...]:
+    """Check for a tuple. The values may be secrets, so the error shows the type alone."""
+    if not isinstance(value, tuple):
+        raise BadSpec(field, type(value), "a tuple")
+    given: tuple[Any, ...] = value
+    return given
+
+
 def event_loop(field: str, value: object) -> Any:
     """Check for an asyncio event loop that is not closed."""
     asyncio: Any = sys.modules.get("asyncio")  # who has a loop has loaded it; who has none need not

@@ -3,12 +3,13 @@
 Laws:
     - an actor's thread that waits for an answer waits for the actor that owes it: because the message is in that
       actor's mailbox, or is what it handles now. An answer that was taken over (`Actor.defer_reply`) is owed by nobody in
-      particular: anyone may hold it. So it is no part of a circle;
+      particular: anyone may hold it. So it is no part of a circle, unless who took it over has said for which other
+      answer it waits. Then it waits for that one, though no thread does;
     - a sender that waits for room waits for the actor whose mailbox it is;
     - a wait is entered, and looked at for a circle, in one step under one lock. So of those that close a circle at the
       same instant the last one sees all others, and is refused: nobody hangs;
     - a wait belongs to an incarnation: that of a thread that was given up is no reason to refuse anybody;
-    - only who blocks in a handler pays for this.
+    - only who blocks in a handler, or says what an answer waits for, pays for this.
 """
 
 from typing import TYPE_CHECKING, Any, Final
@@ -37,6 +38,34 @@ class _Book:
 
 _book: Final = _Book()
 remember(_book)
+
+
+class Deferred:
+    """Who has taken an answer over that will not be given before another one is there."""
+
+    __slots__ = ("by", "until")
+
+    def __init__(self, by: "Place", until: "Future[Any]") -> None:
+        self.by = by
+        self.until = until
+
+    @property
+    def path(self) -> str:
+        """Whose answer it was to be."""
+        return self.by.path
+
+
+def defer(reply: "Future[Any]", by: "Place", until: "Future[Any]") -> None:
+    """Note that the actor ``by`` has taken ``reply`` over, and will not give it before ``until`` is complete.
+
+    Raises:
+        AskCycle: ``until`` waits for ``reply``, directly or not. Nothing has changed then.
+    """
+    with _book.lock:
+        circle = _circle(by, until, reply)
+        if circle:
+            raise AskCycle(circle)
+        reply.taken_over(Deferred(by, until))
 
 
 class Waiting:
@@ -76,20 +105,36 @@ class Waiting:
                 _book.waits[self._life] = self._before
 
 
-def _circle(cell: "Place", future: "Future[Any]") -> tuple[str, ...]:
-    """Follow who waits for whom from ``cell``; return the paths of all in the circle, or nothing."""
-    chain: dict[Place, None] = {cell: None}
-    while True:
+def _circle(cell: "Place", future: "Future[Any]", closing: "Future[Any] | None" = None) -> tuple[str, ...]:
+    """Follow who waits for whom from ``cell``; return the paths of all in the circle, or nothing.
+
+    Args:
+        cell: who is about to wait: its thread, or with ``closing`` nothing but that answer of its.
+        future: what it is about to wait for.
+        closing: an answer that is about to wait for ``future``.
+    """
+    chain: list[Place] = [cell]
+    seen: set[int] = set()
+    while not future.done() and id(future) not in seen:
+        seen.add(id(future))
+        if future is closing:
+            return (*(each.path for each in chain), cell.path)
+        deferred = future.deferred
+        if deferred is not None:
+            chain.append(deferred.by)
+            future = deferred.until
+            continue
         asked: Place | None = future.owed_by
-        if asked is None or future.done():
+        if asked is None:
             return ()
-        if asked is cell:
+        if asked is cell and closing is None:
             return (*(each.path for each in chain), cell.path)
         further = _book.waits.get(asked.life)
-        if further is None or asked in chain or asked.life.fenced:
+        if further is None or asked.life.fenced:
             return ()
-        chain[asked] = None
+        chain.append(asked)
         future = further
+    return ()
 
 
 def waits() -> int:

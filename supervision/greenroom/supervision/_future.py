@@ -7,7 +7,8 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
-from greenroom.supervision._cycles import Waiting
+from greenroom.supervision._cycles import Deferred, Waiting
+from greenroom.supervision._given import checked_timeout
 from greenroom.supervision._log import log_bug
 from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._task_errors import BlockingOnLoop
@@ -61,8 +62,13 @@ class Future(pykka.Future[T], Generic[T]):
         """The cell that must go on for the answer to come, or None if somebody else may give it."""
         return self._asked if hasattr(self._asked, "life") else None
 
+    @property
+    def deferred(self) -> Deferred | None:
+        """Who has taken it over and waits for another answer first, if somebody has said so."""
+        return self._asked if isinstance(self._asked, Deferred) else None
+
     def taken_over(self, by: Any) -> None:
-        """Note that the answer of ``by``, a ref, may come from anyone from now on."""
+        """Note that the answer of ``by``, a ref, may come from anyone from now on; or, of a `Deferred`, after another one."""
         self._asked = by
 
     def done(self) -> bool:
@@ -155,6 +161,7 @@ class Future(pykka.Future[T], Generic[T]):
             AskTimeout: no answer within ``timeout`` (also a ``pykka.Timeout``).
             BlockingInHandler: called in an actor that shares its thread and must not block it.
             AskCycle: called in an actor for which, directly or not, the one waits that is to answer.
+            BadSpec: ``timeout`` is no time.
         """
         if self._get_hook is not None:
             if self._get_hook_result is _UNSET:
@@ -165,6 +172,8 @@ class Future(pykka.Future[T], Generic[T]):
         return self.outcome()
 
     def _wait(self, timeout: float | None) -> None:
+        if timeout is not None:
+            checked_timeout(timeout)
         cell = current.cell
         if cell is None:
             self._arrive(timeout)

@@ -8,6 +8,7 @@ from greenroom.supervision import _checks
 from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._given import LONGEST_NS
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._place import POOLED
 from greenroom.supervision._ref import ActorRef
@@ -19,8 +20,6 @@ from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_ID, MailboxSpec
 TaskFunction: TypeAlias = Callable[..., Coroutine[Any, Any, Any]]
 """What is run as an asyncio task."""
 START_NS: Final = 30_000_000_000
-_LONGEST_NS: Final = 10**18
-"""Thirty years: what is longer was meant as None."""
 STARTABLE: Final = "a subclass of greenroom.supervision.Actor, or a coroutine function"
 
 
@@ -46,6 +45,8 @@ def make_cell(
         BadSpec: one of these is wrong.
     """
     _check(name, dispatcher, mailbox, shutdown_ns, start_ns)
+    if type(args) is not tuple:
+        _checks.arguments("args", args)
     if register is not None:
         _checks.text("register", register, most=LONGEST_ID)
     if not isinstance(actor_class, type):
@@ -118,6 +119,6 @@ def _check(
     _checks.instance("mailbox", mailbox, MailboxSpec)
     if shutdown_ns is not None:
         least, or_else = 0, ", or None to wait for ever"
-        _checks.integer("shutdown_ns", shutdown_ns, least=least, most=_LONGEST_NS, or_else=or_else)
+        _checks.integer("shutdown_ns", shutdown_ns, least=least, most=LONGEST_NS, or_else=or_else)
     if start_ns is not None:
-        _checks.integer("start_ns", start_ns, least=1, most=_LONGEST_NS, or_else=", or None to wait for ever")
+        _checks.integer("start_ns", start_ns, least=1, most=LONGEST_NS, or_else=", or None to wait for ever")

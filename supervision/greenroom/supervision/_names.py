@@ -75,6 +75,40 @@ class Names:
                 del self._holders[name]
 
 
+class Named:
+    """What a system has, so that its actors are found by their names."""
+
+    names: Names
+
+    def register(self, name: str, ref: ActorRef[Any]) -> None:
+        """Let ``ref`` be found by ``name`` until it is gone for good; restarts do not matter.
+
+        An actor may have several names. Registering again what is registered so already changes nothing.
+
+        Raises:
+            BadSpec: the name is no printable text of 1 to `spec.LONGEST_ID` characters, or ``ref`` is not the ref of
+                an actor of this system.
+            AlreadyRegistered: another actor has the name.
+            ActorDead: the actor is gone.
+        """
+        holder = checked_holder(self, ref)
+        holder.refuse_zombies()
+        self.names.claim(checked_name("name", name), holder)
+
+    def unregister(self, name: str) -> bool:
+        """Free a name; False if nobody had it."""
+        return self.names.release(name)
+
+    def whereis(self, name: str) -> ActorRef[Any] | None:
+        """Return who has that name, or None. Costs one look into a dictionary, and takes no lock."""
+        found: ActorRef[Any] | None = self.names.find(name)
+        return found
+
+    def registered(self) -> tuple[str, ...]:
+        """Return all names that somebody has, sorted."""
+        return self.names.all()
+
+
 def checked_name(field: str, name: object) -> str:
     """Return a name that can be registered.
 

@@ -12,11 +12,12 @@ from pykka.messages import (
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._cycles import Waiting
 from greenroom.supervision._future import Future
+from greenroom.supervision._given import checked_call, checked_timeout
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING, STATE_NAMES
 from greenroom.supervision._restart import Cause
 from greenroom.supervision._threads import current
-from greenroom.supervision.errors import ActorDead, SupervisionError
+from greenroom.supervision.errors import ActorDead, BadSpec, SupervisionError
 
 A = TypeVar("A", bound=pykka.Actor)
 
@@ -97,7 +98,11 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         """Call ``callback(incarnation, cause)`` once, on any thread, when the actor is gone for good.
 
         For code that is no actor; actors use `Actor.monitor`. The callback may only enqueue.
+
+        Raises:
+            BadSpec: it cannot be called.
         """
+        checked_call("callback", callback)
         self._cell.watch(self._cell.system.runtime.next_id(), callback, None)
 
     def tell(self, message: Any) -> None:
@@ -150,7 +155,10 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
             ActorCrashed: it crashed over this message.
             AskTimeout: no answer came in time.
             AskCycle: the one who asks is an actor for which, directly or not, the other one waits.
+            BadSpec: ``timeout`` is no time; nothing was sent.
         """
+        if timeout is not None:
+            checked_timeout(timeout)
         cell = self._cell
         future: Future[Any] = Future(cell.system.runtime, cell)
         if block and current.cell is not None:
@@ -189,7 +197,10 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
         Raises:
             AskTimeout: it has not within ``timeout`` seconds.
             AskCycle: the one who waits is an actor for which, directly or not, this one waits; or this one itself.
+            BadSpec: ``timeout`` is no time; nothing was asked for.
         """
+        if timeout is not None:
+            checked_timeout(timeout)
         cell = self._cell
         done: Future[bool] = Future(cell.system.runtime, cell)
         asked: Future[Any] = Future(cell.system.runtime, cell)
@@ -216,3 +227,18 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.path}#{self.incarnation}>"
+
+
+def checked_cell(field: str, ref: object) -> Cell:
+    """Return the cell of a ref; refuse what is none with `BadSpec`."""
+    if not isinstance(ref, ActorRef):
+        raise BadSpec(field, ref, "the ref of an actor")
+    return ref._cell
+
+
+def checked_child(parent: Cell, ref: object) -> Cell:
+    """Return the cell of a child of ``parent``; refuse any other with `BadSpec`."""
+    child = checked_cell("child", ref)
+    if child.parent is not parent:
+        raise BadSpec("child", ref, f"the ref of a child of {parent.path!r}")
+    return child

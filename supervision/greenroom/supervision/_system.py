@@ -14,13 +14,14 @@ from greenroom.supervision._flight import DEFAULT_ENTRIES, MOST_ENTRIES, Graves
 from greenroom.supervision._forked import renew
 from greenroom.supervision._forking import remember
 from greenroom.supervision._future import Future, would_block
+from greenroom.supervision._given import checked_call, checked_keywords, checked_timeout_ns
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._log import get_logger, log_bug, outline
 from greenroom.supervision._loop_choice import ClosedByAwait, LoopChoice
 from greenroom.supervision._making import START_NS, TaskFunction, make_cell
-from greenroom.supervision._names import Names, checked_holder, checked_name
+from greenroom.supervision._names import Named, Names
 from greenroom.supervision._once import Once
-from greenroom.supervision._ref import ActorRef
+from greenroom.supervision._ref import ActorRef, checked_cell
 from greenroom.supervision._repeats import Repeats
 from greenroom.supervision._restart import Cause, Shutdown
 from greenroom.supervision._snapshot import take
@@ -44,7 +45,7 @@ GIVE_UP_NS: Final = 1_000_000_000
 """How long `ActorSystem.close` waits, past its timeout, for what it has fenced."""
 
 
-class ActorSystem(ClosedByAwait):
+class ActorSystem(ClosedByAwait, Named):
     """Everything that lives and dies together.
 
     Args:
@@ -144,7 +145,7 @@ class ActorSystem(ClosedByAwait):
             name,
             actor_class,
             args,
-            kwargs or {},
+            {} if kwargs is None else checked_keywords(kwargs),
             dispatcher=dispatcher,
             mailbox=mailbox,
             shutdown_ns=shutdown_ns,
@@ -197,36 +198,13 @@ class ActorSystem(ClosedByAwait):
             else:
                 started.try_fail(ActorStopped(cell.path))
 
-    def register(self, name: str, ref: ActorRef[Any]) -> None:
-        """Let ``ref`` be found by ``name`` until it is gone for good; restarts do not matter.
-
-        An actor may have several names. Registering again what is registered so already changes nothing.
+    def observe(self, observer: Callable[[SystemEvent], None]) -> Callable[[], None]:
+        """Call ``observer`` with every event, on the thread where it happens: be quick. Returns its undoing.
 
         Raises:
-            BadSpec: the name is no printable text of 1 to `spec.LONGEST_ID` characters, or ``ref`` is not the ref of
-                an actor of this system.
-            AlreadyRegistered: another actor has the name.
-            ActorDead: the actor is gone.
+            BadSpec: it cannot be called.
         """
-        holder = checked_holder(self, ref)
-        holder.refuse_zombies()
-        self.names.claim(checked_name("name", name), holder)
-
-    def unregister(self, name: str) -> bool:
-        """Free a name; False if nobody had it."""
-        return self.names.release(name)
-
-    def whereis(self, name: str) -> ActorRef[Any] | None:
-        """Return who has that name, or None. Costs one look into a dictionary, and takes no lock."""
-        found: ActorRef[Any] | None = self.names.find(name)
-        return found
-
-    def registered(self) -> tuple[str, ...]:
-        """Return all names that somebody has, sorted."""
-        return self.names.all()
-
-    def observe(self, observer: Callable[[SystemEvent], None]) -> Callable[[], None]:
-        """Call ``observer`` with every event, on the thread where it happens: be quick. Returns its undoing."""
+        checked_call("observer", observer)
         with self._lock:
             self.observers = (*self.observers, observer)
 
@@ -300,7 +278,9 @@ class ActorSystem(ClosedByAwait):
 
         Raises:
             AskTimeout: some are still there after ``timeout_ns``.
+            BadSpec: ``timeout_ns`` is no time.
         """
+        checked_timeout_ns(timeout_ns)
         # A list, because finding the last key of a dictionary whose end was deleted takes longer and longer.
         now_ns = self.runtime.now_ns
         until_ns = None if timeout_ns is None else now_ns() + timeout_ns
@@ -318,7 +298,7 @@ class ActorSystem(ClosedByAwait):
 
     def request_stop(self, ref: ActorRef[Any]) -> None:
         """Ask an actor without a parent to stop within its shutdown budget; returns at once."""
-        ref._cell.request_stop(Shutdown())
+        checked_cell("ref", ref).request_stop(Shutdown())
 
     def paths(self) -> list[str]:
         """Return the paths of all actors that there are, parents first."""
@@ -333,7 +313,9 @@ class ActorSystem(ClosedByAwait):
 
         Raises:
             RuntimeClosed: this system was closed.
+            BadSpec: it cannot be called.
         """
+        checked_call("closer", closer)
         with self._lock:
             if self._closed:
                 raise RuntimeClosed
@@ -352,7 +334,9 @@ class ActorSystem(ClosedByAwait):
         Raises:
             BlockingInHandler: called by one of its own actors.
             BlockingOnLoop: called on an event loop of its tasks; await `aclose` there.
+            BadSpec: ``timeout_ns`` is no time; nothing was closed.
         """
+        checked_timeout_ns(timeout_ns)
         here = current.cell
         if here is not None and here.system is self:
             raise BlockingInHandler(here.path, "close() of its own system")

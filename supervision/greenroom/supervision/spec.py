@@ -7,6 +7,7 @@ keyword is a `TypeError`, as for every Python class. A bool is never taken for a
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -196,7 +197,7 @@ class ChildSpec:
     def __post_init__(self) -> None:
         _checks.text("ChildSpec.id", self.id, most=LONGEST_ID)
         _checks.function("ChildSpec.start", self.start)
-        _checks.instance("ChildSpec.args", self.args, tuple)
+        _checks.arguments("ChildSpec.args", self.args)
         object.__setattr__(self, "kwargs", _keywords("ChildSpec.kwargs", self.kwargs))
         _checks.member("ChildSpec.restart", self.restart, Restart)
         _checks.member("ChildSpec.type", self.type, ChildType)
@@ -270,7 +271,7 @@ class SupervisorFlags:
         _checks.integer("SupervisorFlags.period_ns", self.period_ns, least=1, most=LONGEST_NS)
         _checks.member("SupervisorFlags.auto_shutdown", self.auto_shutdown, AutoShutdown)
         _checks.integer("SupervisorFlags.max_children", self.max_children, least=1, most=MOST_CHILDREN)
-        _checks.instance("SupervisorFlags.shared_args", self.shared_args, tuple)
+        _checks.arguments("SupervisorFlags.shared_args", self.shared_args)
         if self.subtree is not None:
             _checks.instance("SupervisorFlags.subtree", self.subtree, SubtreeBudget)
         if self.shared_args and self.strategy is not Strategy.DYNAMIC:
@@ -286,7 +287,7 @@ def check_children(flags: SupervisorFlags, children: Iterable[ChildSpec]) -> tup
             any number but one.
     """
     try:
-        given = tuple(children)
+        given = tuple(islice(children, flags.max_children + 1))  # there may be no end of them
     except Exception as error:
         raise BadSpec("children", children, "an iterable of ChildSpec, which can be gone through") from error
     checked = tuple(_checks.instance("children", child, ChildSpec) for child in given)
