@@ -225,7 +225,7 @@ def test_importing_it_loads_no_agents_and_starts_no_thread() -> None:
     script = (
         "import sys, threading\n"
         "from greenroom.adapters.livekit import agents\n"
-        "agents.selector(dict)\n"
+        "agents.selector(lambda: None)\n"
         "assert threading.active_count() == 1, threading.enumerate()\n"
         "assert 'livekit.agents' not in sys.modules\n"
     )

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +29,14 @@ from greenroom.adapters.livekit import _supervised, supervised
 MS = 1_000_000
 LONG_NS = 1_000 * MS
 ROOT = Path(__file__).parents[2]
+
+
+class Fitted(Halving):
+    """A processor that is made for somebody."""
+
+    def __init__(self, whose: str) -> None:
+        super().__init__()
+        self.whose = whose
 
 
 @pytest.fixture(autouse=True)
@@ -351,6 +358,10 @@ def test_when_its_session_is_closed_it_is_deaf(factory: Factory) -> None:
         (Halving, {"prepare": 9}, ValueError, "prepare is 9"),
         ("denoise", {}, TypeError, "'denoise': a name means something to a session; give session= as well"),
         (3, {}, TypeError, "int is no processor; give a factory"),
+        (lambda params: params, {}, TypeError, "lambda.* takes arguments"),
+        (Fitted, {}, TypeError, r"Fitted takes arguments.*partial\(Fitted"),
+        (dict, {}, TypeError, "dict is no class of processors"),
+        (asyncio.sleep, {}, TypeError, "sleep is asynchronous"),
         (
             ProcessorSpec(name="x", factory=cast("Any", Halving)),
             {"hang_ns": MS},
@@ -371,6 +382,25 @@ def test_a_session_that_is_closed_is_refused() -> None:
     """At once, not with the first frame."""
     with pytest.raises(SessionClosed):
         supervised(Halving, session=Session())
+
+
+LEFT_OPEN = """
+import sys, threading
+from tests.livekit.supervisedkit import Halving, level_of, warmed
+from greenroom.adapters.livekit import supervised
+
+processor = supervised(Halving)
+assert level_of(warmed(processor)) == 500
+if "close" in sys.argv:
+    processor._close()
+"""
+
+
+@pytest.mark.parametrize("how", ["open", "close"])
+def test_a_program_that_ends_with_one_says_nothing(how: str) -> None:
+    """The session behind it is closed when the interpreter ends: it has no threads to offer any more by then."""
+    done = run(LEFT_OPEN, how)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 FORKING = """
@@ -394,9 +424,14 @@ print("both")
 
 def test_a_forked_child_that_inherits_one_gets_its_own() -> None:
     """Threads are not inherited: a processor, and a session, are made anew in the child."""
-    script = textwrap.dedent(FORKING)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", script],
+    done = run(FORKING, warn="ignore::DeprecationWarning")
+    assert (done.returncode, done.stdout.strip()) == (0, "both"), done.stderr
+
+
+def run(script: str, *values: str, warn: str = "default") -> subprocess.CompletedProcess[str]:
+    """Run a program of its own."""
+    return subprocess.run(
+        [sys.executable, "-W", warn, "-c", script, *values],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -407,4 +442,3 @@ def test_a_forked_child_that_inherits_one_gets_its_own() -> None:
             "PATH": "",
         },
     )
-    assert (done.returncode, done.stdout.strip()) == (0, "both"), done.stderr

@@ -1,7 +1,7 @@
 """The end of a session: rooms, then processors, then threads, within one budget; and what is left is written down."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -35,10 +35,7 @@ async def shut_down(
         stream.close()  # what nobody has read by now is counted as dropped
     # A processor that hung is closed by its own thread when it comes back, which may be any moment now.
     await _within(env, [book.all_closed() for book in env.past_processors.copy()], deadline_ns)
-    if env.runtime.simulated:
-        _close_threads(env, system, owns_runtime)
-    else:
-        await asyncio.to_thread(_close_threads, env, system, owns_runtime)
+    await _off_loop(env, partial(_close_threads, env, system, owns_runtime))
     for stream in env.past_streams.copy():
         stream.give_up()  # a sink that hangs is not waited for any longer; its thread is among what is left
     for granted in env.holds.copy():
@@ -54,6 +51,19 @@ def _closed(room: RoomState) -> Future[None]:
     if room.actor is not None:
         room.actor.send(CloseRoom())
     return room.gone
+
+
+async def _off_loop(env: Env, work: Callable[[], None]) -> None:
+    """Call ``work`` where it may block: on a thread beside the loop, unless the interpreter has no more to offer at its end."""
+    if env.runtime.simulated:
+        work()
+        return
+    try:
+        beside = asyncio.get_running_loop().run_in_executor(None, work)
+    except RuntimeError:
+        work()
+    else:
+        await beside
 
 
 def _close_threads(env: Env, system: ActorSystem, owns_runtime: bool) -> None:

@@ -125,7 +125,7 @@ def _check_wanted(wanted: Any) -> None:
     elif isinstance(wanted, Lease):
         _check_lease(wanted)
     elif isinstance(wanted, type) or (callable(wanted) and not hasattr(wanted, "_process")):
-        _check_factory(wanted)
+        check_factory(wanted)
 
 
 def _check_lease(lease: Lease) -> None:
@@ -140,8 +140,12 @@ def _check_lease(lease: Lease) -> None:
         )
 
 
-def _check_factory(factory: Any) -> None:
-    """Refuse what could only fail for every frame, out of sight."""
+def check_factory(factory: Any) -> None:
+    """Refuse what could only fail for every frame, out of sight.
+
+    Raises:
+        NotAnOption: it takes arguments, returns something to be awaited, or is a class of something else.
+    """
     name = getattr(factory, "__name__", type(factory).__name__)
     if isinstance(factory, type) and not hasattr(factory, "_process"):
         raise NotAnOption(f"{name} is no class of processors: those have _process and _close")

@@ -6,6 +6,7 @@ from typing import Any, Final, cast
 
 from greenroom.actors import BadProcessorSpec, NotAProcessor, OnFault, ProcessorSpec, Session
 from greenroom.actors.processors import MILLISECOND_NS, SECOND_NS
+from greenroom.adapters.livekit._asked import check_factory
 from greenroom.adapters.livekit._hosting import hosted, shelled
 from greenroom.adapters.livekit._sdk import rtc
 
@@ -30,6 +31,7 @@ def wanted_of(given: Any, policy: dict[str, Any], session: Session | None) -> Wa
 
     Raises:
         NotAProcessor: it is none of these.
+        NotAnOption: a factory that nothing could be built with.
         TypeError: a policy that does not exist, or has nothing to say here.
         BadProcessorSpec: a value that is out of its range.
         ProcessorOver: an instance that has been closed.
@@ -61,6 +63,8 @@ def _spec(given: Any, policy: dict[str, Any]) -> ProcessorSpec:
         raise NotAProcessor(
             f"{type(given).__name__} is no processor; give a factory, a FrameProcessor, a ProcessorSpec or a name"
         )
+    if isinstance(given, type) or not hasattr(given, "_process"):
+        check_factory(given)
     return ProcessorSpec(name=_plain(_name_of(given)), factory=cast("Any", given), **policy)
 
 
