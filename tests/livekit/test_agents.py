@@ -15,7 +15,7 @@ from livekit.protocol.models import AudioTrackFeature
 from tests.livekit.supervisedkit import PATIENCE_S, Factory, Halving, frame, stewarded, told, warmed
 
 from greenroom.actors import OnFault, Session
-from greenroom.adapters.livekit import agents, supervised
+from greenroom.adapters.livekit import agents, default_session, hosted, supervised
 
 MS = 1_000_000
 LONG_NS = 1_000 * MS
@@ -216,6 +216,34 @@ def test_at_the_end_of_a_job_all_is_closed(factory: Factory) -> None:
         await asyncio.to_thread(warmed, another)
         await agents.close()
         assert factory.built[1].closed.is_set()
+
+    asyncio.run(story())
+
+
+class Last(Halving):
+    """Is not closed before another one is."""
+
+    def __init__(self, other: Factory) -> None:
+        super().__init__()
+        self.other = other
+        self.in_time = False
+
+    def _close(self) -> None:
+        self.in_time = self.other.built[0].closed.wait(PATIENCE_S / 10)
+        super()._close()
+
+
+def test_at_the_end_of_a_job_what_hangs_on_one_side_holds_up_nothing_on_the_other(factory: Factory) -> None:
+    """The streams of the job's own loop and the supervised processors are closed at the same time: a job has ten seconds for both."""
+
+    async def story() -> None:
+        processor = supervised(factory)
+        await asyncio.to_thread(warmed, processor)
+        last = Last(factory)
+        lease = await (await default_session()).hold(await hosted(await default_session(), last))
+        await agents.close()
+        assert lease.over
+        assert last.in_time
 
     asyncio.run(story())
 

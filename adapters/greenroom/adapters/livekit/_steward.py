@@ -19,8 +19,8 @@ from greenroom.supervision import AskTimeout, Dispatcher, Future, ThreadRuntime
 
 TASKS_S: Final = 2.0
 """How long what was begun may take at the end, before the session is closed over it."""
-CLOSE_S: Final = 7.5
-"""How long all of the end may take: a job has ten seconds."""
+CLOSE_S: Final = 5.8
+"""How long all of the end may take, but for two seconds in which threads are waited for: a job has ten in all."""
 
 Work = Callable[[], Coroutine[Any, Any, Any]]
 
@@ -92,7 +92,7 @@ class Steward:
                 self._work.popleft()[1].try_fail(RuntimeError("the steward is closed"))
 
     def close(self) -> None:
-        """Finish what was begun, close the default session, end the thread. Blocks, `CLOSE_S` at most; idempotent."""
+        """Finish what was begun, close the default session, end the thread. Blocks, two seconds more than `CLOSE_S` at most; idempotent."""
         self._closed = True
         self._nudge(self._begin)
         with contextlib.suppress(AskTimeout):
