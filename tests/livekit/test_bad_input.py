@@ -305,7 +305,7 @@ def test_a_source_of_no_audio(source: Any, error: type[Exception], told: str) ->
 
 
 def test_a_room_that_is_connected_already() -> None:
-    """Connecting it once more would leave the connection that it has to nobody; what is no room is named, too."""
+    """Its connection would be left to nobody; and the SDK cannot connect one anew whose participants it still has."""
 
     async def story() -> None:
         async with Session("s") as session:
@@ -313,6 +313,11 @@ def test_a_room_that_is_connected_already() -> None:
             before = shown(session)
             with pytest.raises(ValueError, match="'lobby' is connected already"):
                 await connect(session, "ws://127.0.0.1:9", JWT, room=sfu.room)
+            ended = Sfu("stage")
+            ended.join("anna")
+            ended.end()
+            with pytest.raises(ValueError, match=r"'stage' was connected before.* new rtc\.Room"):
+                await connect(session, "ws://127.0.0.1:9", JWT, room=ended.room)
             wrong: Any = "lobby"
             with pytest.raises(TypeError, match="room is a str"):
                 await connect(session, "ws://127.0.0.1:9", JWT, room=wrong)

@@ -36,7 +36,7 @@ async def connect(
         The room. The session holds it weakly: keep it.
 
     Raises:
-        ValueError, TypeError: the url or the token cannot be one, or the room is connected already.
+        ValueError, TypeError: the url or the token cannot be one, or the room is connected already, or was.
         CancelledError: after the room was connected and left again.
         ConnectFailed: the server refused, or is not there; the session is as it was before.
         SessionClosed, AlreadyAttached: see `attach`.
@@ -66,6 +66,10 @@ def _disconnected(room: rtc.Room | None) -> rtc.Room:
         raise TypeError(f"room is a {type(room).__name__}; it must be an rtc.Room")
     if room.isconnected():
         raise ValueError(f"room {room.name!r} is connected already; attach(session, room) is enough")
+    if room.remote_participants:
+        raise ValueError(
+            f"room {room.name!r} was connected before, and the SDK still has its participants: give a new rtc.Room"
+        )
     return room
 
 
