@@ -4,12 +4,26 @@ There is no place in the code at which a test could wait for that, so the handle
 and goes on when others have had all the time they want.
 """
 
+import asyncio
+from collections.abc import Iterator
+from threading import Event
 from typing import Any
 
 import pytest
+from tests.supervision.supkit import PATIENCE_S, Tree, flags, worker
 
-from greenroom.supervision import ActorRef, ActorSystem, Dispatcher
+from greenroom.supervision import (
+    ActorRef,
+    ActorSystem,
+    ChildSpec,
+    ChildType,
+    Dispatcher,
+    Restart,
+    Supervisor,
+    UpdateSupervisor,
+)
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._task_cell import TaskCell
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.signals import ChildEnded
 from greenroom.supervision.simulated import SimulatedRuntime
@@ -84,3 +98,62 @@ def test_who_is_cut_off_as_it_hears_of_a_childs_end_waits_for_no_dead_child(
         assert cut.count or (not stopping and children == 1), "there is none left to be stopped"
         assert not ref.is_alive()
         assert system.paths() == []
+
+
+def test_a_supervisor_that_was_given_up_in_an_update_does_not_bring_its_children_back(
+    real: ActorSystem,
+) -> None:
+    """The next incarnation has its own; whoever supplied the specs has hung, and comes back late."""
+    gate, there, left = Event(), Event(), Event()
+
+    def hangs() -> Iterator[ChildSpec]:
+        there.set()
+        gate.wait(PATIENCE_S)
+        yield worker("b")
+        yield worker("a")
+
+    class Noted(Supervisor):
+        """Says when its thread has come back."""
+
+        def on_given_up(self) -> None:
+            left.set()
+
+    children = [worker("a"), worker("b")]
+    inner = ChildSpec(id="inner", start=Noted, args=(flags(), children), type=ChildType.SUPERVISOR)
+    tree = Tree(real, flags(), [inner])
+    ref = tree.child("inner")
+    ref.ask(UpdateSupervisor(children=hangs()), block=False)
+    assert there.wait(PATIENCE_S)
+    ref._cell.fence("it hangs")
+    tree.until(inner=2)
+    gate.set()
+    assert left.wait(PATIENCE_S)
+    assert real.paths() == ["top", "top/inner", "top/inner/a", "top/inner/b"]
+
+
+def test_a_stop_that_is_cut_off_as_a_task_hears_of_it_is_carried_out_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever has asked for it is answered when the next incarnation has ended by it, not whenever that ends."""
+    runtime = SimulatedRuntime()
+    hear, cut = TaskCell.hear_stop, [False]
+
+    def hears(cell: Any, life: Any, item: Any, epoch: int) -> None:
+        if not cut[0]:
+            cut[0] = True
+            cell.fence("cut off")
+            runtime.linger(LATER_NS)
+        hear(cell, life, item, epoch)
+
+    monkeypatch.setattr(TaskCell, "hear_stop", hears)
+
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    with ActorSystem(runtime) as system:
+        tree = Tree(system, flags(), [ChildSpec(id="a", start=waits, restart=Restart.TRANSIENT)])
+        stopped = tree.child("a").stop(block=False)
+        runtime.advance(LONG_NS)
+        assert cut[0]
+        assert stopped.done()
+        assert tree.states() == {"a": "stopped"}

@@ -178,6 +178,7 @@ class Keeper:
             _checks.instance("flags", flags, SupervisorFlags)
         checked = None if specs is None else check_children(flags or self.family.flags, specs)
         self._check_update(flags or self.family.flags, checked)
+        self._actor._own()  # whoever gives the specs may have hung
         self.family.update(flags, checked)
         for known in self.family:
             ref = self.ref_of(known.id)
@@ -204,6 +205,8 @@ class Keeper:
             return
         ours = dict.fromkeys(self._cells[child.id] for child in self.family if child.id in self._cells)
         with cell.lock:
+            if cell.zombies:
+                cell.refuse_zombies()
             cell.children = {each: None for each in cell.children if each not in ours} | ours
 
     # -- how children fare --------------------------------------------------------------------------------------

@@ -157,11 +157,16 @@ class TaskCell(Cell):
             if self.terminated:
                 self.dead_letter(item, "")
                 return
-            waits = self.state != RUNNING
+            late = self.epoch != epoch
+            waits = not late and self.state != RUNNING
             if waits:  # it comes back as soon as a task has started
                 self._open().appendleft(item)
-            elif type(item) is Ask:
+            elif type(item) is Ask and not late:
                 life.note_stop(item)
+        if late:  # this thread was given up when it had taken it from the lane; whoever runs this now is to hear of it
+            if not self.put_control((TaskCell.hear_stop, life, item)):
+                self.dead_letter(item, "")
+            raise SupersededError
         if waits:
             self.answer_waiting_stops()
         else:
