@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -82,20 +83,22 @@ def test_the_workers_of_a_sweep_that_is_killed_end_with_it() -> None:
     """In the middle of what they are at, which may be minutes of it."""
     with subprocess.Popen([sys.executable, "-c", LONG_SWEEP]) as killed:
         try:
-            for _ in range(int(PATIENCE_S / 0.02)):
-                workers = [pid for pid in children_of(killed.pid) if "spawn_main" in command_of(pid)]
-                if len(workers) == 2:
-                    break
-                time.sleep(0.02)
-            assert len(workers) == 2
+            workers = come_to(2, lambda: [pid for pid in children_of(killed.pid) if is_worker(pid)])
         finally:
             killed.kill()
+    come_to(0, lambda: [pid for pid in workers if is_worker(pid)])
+
+
+def come_to(count: int, seen: Callable[[], list[int]]) -> list[int]:
+    """Wait until so many are seen, and return them."""
+    found = seen()
     for _ in range(int(PATIENCE_S / 0.02)):
-        left = [pid for pid in workers if "spawn_main" in command_of(pid)]
-        if not left:
-            return
+        if len(found) == count:
+            break
         time.sleep(0.02)
-    raise AssertionError(f"{left} are left")
+        found = seen()
+    assert len(found) == count
+    return found
 
 
 def children_of(pid: int) -> list[int]:
@@ -107,9 +110,9 @@ def children_of(pid: int) -> list[int]:
     return [int(each) for each in told.split()]
 
 
-def command_of(pid: int) -> str:
-    """Return what a process runs, or nothing if it is gone."""
+def is_worker(pid: int) -> bool:
+    """Whether a process is there, and works for another one."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
+        return "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
-        return ""
+        return False
