@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from greenroom.actors import (
     Feed,
     Frame,
     ProcessorSpec,
+    ProcessorState,
     Reason,
     Session,
     Stream,
@@ -173,5 +175,71 @@ def test_a_session_remembers_so_many_of_what_is_gone_and_no_more(
         assert [past.name.partition("track:")[2] for past in now.past_streams] == names[-most:]
         assert len(now.past_processors) == most
         assert len(session.record()._words) <= 11
+
+    play(story)
+
+
+class Fleeting:
+    """The book of a processor that is over: whoever looks once finds its host and its actor, and nobody finds them twice.
+
+    Args:
+        thread: whose looks count, if not everybody's.
+    """
+
+    hung = False
+    state = ProcessorState.CLOSING
+
+    def __init__(self, thread: int | None = None) -> None:
+        self.thread = thread
+        self.looks = {"host": 0, "actor": 0}
+        self.done = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+
+    def _once(self, name: str) -> Any:
+        if self.thread not in (None, threading.get_ident()):
+            return None
+        self.looks[name] += 1
+        return self if self.looks[name] == 1 else None
+
+    @property
+    def host(self) -> Any:
+        return self._once("host")
+
+    @property
+    def actor(self) -> Any:
+        return self._once("actor")
+
+    def watch(self, what: Any) -> Any:
+        """Be the actor, which has ended, or the host, which is late."""
+        if callable(what):
+            what(1, None)
+        return Reason.LATE
+
+    def revoke(self, _: Reason) -> None:
+        self.loop.call_soon_threadsafe(self.done.set)
+
+
+@pytest.mark.timeout(20)
+def test_a_processor_that_is_over_may_be_forgotten_while_somebody_looks() -> None:
+    """Its book lets go of host and actor on a thread of its own: who waits for its end, and the watch, look once."""
+
+    async def story(session: Session) -> None:
+        room = await session.open_room("late")
+        track = await room.open_track("anna")
+        stream = await track.open_stream([Passing], feed=Feed())
+        record: Any = session.record()
+        (name,) = stream._state.pipeline_names
+        waited_for, late = Fleeting(threading.get_ident()), Fleeting()
+        await stream.aclose()
+        await stream.released()
+        record.processors[name] = waited_for
+        await stream.released()
+        del record.processors[name]
+        assert waited_for.looks["actor"] == 1
+        kept = await track.open_stream([Passing], feed=Feed())
+        record.leaving[late] = None
+        await late.done.wait()
+        record.leaving.pop(late)
+        await kept.aclose()
 
     play(story)

@@ -69,8 +69,9 @@ async def _off_loop(env: Env, work: Callable[[], None]) -> None:
 def _close_threads(env: Env, system: ActorSystem, owns_runtime: bool) -> None:
     system.close(timeout_ns=1)
     for book in env.leaving.copy():
-        if book.host is not None:
-            book.host.watch(env.runtime.now_ns())
+        host = book.host  # looked up once: a book that is over lets go of it
+        if host is not None:
+            host.watch(env.runtime.now_ns())
     if owns_runtime:
         env.runtime.close()
 

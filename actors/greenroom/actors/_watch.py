@@ -45,12 +45,14 @@ class WatchActor(Actor):
         books = list(self._env.processors.copy().values())
         now_ns = self.runtime.now_ns()
         for book in books:
-            if book.host is not None and book.host.watch(now_ns) is not None and not book.hung and book.actor:
-                book.actor.send(Hung())
+            host, actor = book.host, book.actor  # looked up once: a book that is over lets go of them
+            if host is not None and host.watch(now_ns) is not None and not book.hung and actor is not None:
+                actor.send(Hung())
         leaving = list(self._env.leaving.copy())
         for book in leaving:
-            if book.host is not None and book.host.watch(now_ns) is not None:
-                book.host.revoke(Reason.DEGRADED)
+            host = book.host
+            if host is not None and host.watch(now_ns) is not None:
+                host.revoke(Reason.DEGRADED)
         self._awake = bool(books or leaving)
         if self._awake:
             self.after(WATCH_NS, self._look)

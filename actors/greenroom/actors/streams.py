@@ -136,9 +136,10 @@ class Stream(AsyncIterator[Frame]):
         env = self._track._session.record()
         for name in self._state.pipeline_names:
             book = env.processors.get(name)
-            if book is not None and book.state is ProcessorState.CLOSING and book.actor is not None:
+            actor = None if book is None else book.actor  # looked up once: a book that is over lets go of it
+            if book is not None and book.state is ProcessorState.CLOSING and actor is not None:
                 ended: Future[None] = Future(env.runtime)
-                book.actor.watch(partial(_note_end, ended))
+                actor.watch(partial(_note_end, ended))
                 await ended
 
     @property
