@@ -27,6 +27,8 @@ from greenroom.supervision import (
     UpdateSupervisor,
 )
 from greenroom.supervision.probes import Probe
+from greenroom.supervision.simulated import SimulatedRuntime
+from greenroom.supervision.treeserver import serve_tree
 
 TIMES = [math.nan, -math.inf, "1", True, 10**400, [], b"1"]
 TIMES_NS = [math.nan, math.inf, 1.5, "1", True, -1, 10**400]
@@ -177,3 +179,30 @@ def test_specs_without_end_are_refused(virtual: ActorSystem) -> None:
     with pytest.raises(BadSpec, match=r"children is 4; it must be at most 3"):
         tree.ask(UpdateSupervisor(children=endless()))
     assert tree.states() == {"a": 1}
+
+
+@pytest.mark.parametrize("runtime", ["threads", 5, SimulatedRuntime], ids=repr)
+def test_a_system_runs_on_a_runtime(runtime: Any) -> None:
+    """An instance of one."""
+    with pytest.raises(BadSpec, match=r"ActorSystem.runtime is .*; it must be a ThreadRuntime or"):
+        ActorSystem(runtime)
+
+
+@pytest.mark.parametrize("delay_ns", [-1, 0.5, math.nan, True, "1"], ids=repr)
+def test_virtual_time_goes_on_by_whole_nanoseconds(delay_ns: Any) -> None:
+    """And never back: nobody's timers and windows would hold any more."""
+    runtime = SimulatedRuntime()
+    before_ns = runtime.now_ns()
+    with pytest.raises(BadSpec, match=r"delay_ns is .*; it must be an integer from 0"):
+        runtime.advance(delay_ns)
+    assert runtime.now_ns() == before_ns
+
+
+@pytest.mark.parametrize("name", ["", 5, None, "x\0", "x" * 1001], ids=repr)
+def test_a_tree_is_served_by_a_name_that_can_be_printed(real: ActorSystem, name: Any) -> None:
+    """Else nobody could ask for it; and it is a system's."""
+    with pytest.raises(BadSpec, match=r"name is .*; it must be a printable text"):
+        serve_tree(real, name=name)
+    nobody: Any = 5
+    with pytest.raises(BadSpec, match="system is 5; it must be a ActorSystem"):
+        serve_tree(nobody)

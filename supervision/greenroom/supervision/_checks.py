@@ -55,12 +55,10 @@ def instance(field: str, value: object, of: type[T]) -> T:
     return value
 
 
-def arguments(field: str, value: object) -> tuple[Any, ...]:
+def arguments(field: str, value: object) -> None:
     """Check for a tuple. The values may be secrets, so the error shows the type alone."""
     if not isinstance(value, tuple):
         raise BadSpec(field, type(value), "a tuple")
-    given: tuple[Any, ...] = value
-    return given
 
 
 def event_loop(field: str, value: object) -> Any:

@@ -51,10 +51,11 @@ def checked_cause(cause: object) -> Cause:
 
 def checked_keywords(value: object) -> dict[str, Any]:
     """Return keyword arguments; refuse what are none with `BadSpec`, which shows no values: they may be secrets."""
+    given: Any = value
     if not isinstance(value, dict):
-        raise BadSpec("kwargs", type(value), "a dictionary from names to values")
-    given: dict[object, Any] = value
+        raise BadSpec("kwargs", type(given), "a dictionary from names to values")
     bad = [key for key in given if not isinstance(key, str)]
     if bad:
         raise BadSpec("kwargs", bad, "a dictionary whose keys are texts")
-    return value
+    checked: dict[str, Any] = given
+    return checked

@@ -30,6 +30,7 @@ from greenroom.supervision._threads import ThreadRuntime, current, new_lock, new
 from greenroom.supervision.errors import (
     ActorStopped,
     AskTimeout,
+    BadSpec,
     BlockingInHandler,
     RuntimeClosed,
     StartFailed,
@@ -59,7 +60,7 @@ class ActorSystem(ClosedByAwait, Named):
             runtime's own, on a thread of its own, made when first needed. Who passes a loop closes it, after this.
 
     Raises:
-        BadSpec: ``recorder``, ``record_messages`` or ``loop`` is wrong.
+        BadSpec: ``runtime``, ``recorder``, ``record_messages`` or ``loop`` is wrong.
     """
 
     def __init__(
@@ -70,6 +71,8 @@ class ActorSystem(ClosedByAwait, Named):
         record_messages: bool = False,
         loop: Any = None,
     ) -> None:
+        if runtime is not None and (isinstance(runtime, type) or not hasattr(runtime, "simulated")):
+            raise BadSpec("ActorSystem.runtime", runtime, "a ThreadRuntime or a SimulatedRuntime")
         self.recorder = _checks.integer("ActorSystem.recorder", recorder, least=0, most=MOST_ENTRIES)
         self.record_messages = _checks.boolean("ActorSystem.record_messages", record_messages)
         self.loops = LoopChoice(loop, simulated=runtime is not None and runtime.simulated)

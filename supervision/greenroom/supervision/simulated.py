@@ -21,6 +21,7 @@ import itertools
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final, TypeVar
 
+from greenroom.supervision import _checks
 from greenroom.supervision._blocking import PATIENCE_NS
 from greenroom.supervision._dice import Dice
 from greenroom.supervision._future import Future
@@ -220,8 +221,12 @@ class SimulatedRuntime(Stepping):
         raise Restless(limit)
 
     def advance(self, delay_ns: int) -> int:
-        """Run whatever happens within ``delay_ns``, and leave time there; return the number of steps."""
-        until_ns = self._now_ns + delay_ns
+        """Run whatever happens within ``delay_ns``, and leave time there; return the number of steps.
+
+        Raises:
+            BadSpec: ``delay_ns`` is no integer from 0: time does not go back.
+        """
+        until_ns = self._now_ns + _checks.integer("delay_ns", delay_ns, least=0, most=10**18)
         for count in range(STEPS):
             if not self.step(until_ns):
                 self._now_ns = until_ns

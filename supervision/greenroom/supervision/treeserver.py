@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, cast
 
-from greenroom.supervision import _sockets
+from greenroom.supervision import _checks, _sockets
 from greenroom.supervision._future import Future
 from greenroom.supervision._log import log_bug, say
 from greenroom.supervision._sockets import TreeUnavailable
@@ -35,6 +35,7 @@ PROTOCOL: Final = 1
 MOST_REQUEST_BYTES: Final = 4096
 MOST_ANSWER_BYTES: Final = 512 * 1024 * 1024
 MOST_CLIENTS: Final = 16
+LONGEST_NAME: Final = 1000
 CLIENT_NS: Final = 5_000_000_000
 """How long one exchange may take."""
 END_NS: Final = 2_000_000_000
@@ -226,7 +227,10 @@ def serve_tree(
 
     Raises:
         TreeUnavailable: it cannot be served there; says why.
+        BadSpec: ``system`` is none, or ``name`` no text that can be printed.
     """
+    _checks.instance("system", system, ActorSystem)
+    _checks.text("name", name, most=LONGEST_NAME)
     return TreeServer(system, _sockets.socket_path(name) if path is None else Path(path), name=name)
 
 
