@@ -51,11 +51,11 @@ def checked_cause(cause: object) -> Cause:
 
 def checked_keywords(value: object) -> dict[str, Any]:
     """Return keyword arguments; refuse what are none with `BadSpec`, which shows no values: they may be secrets."""
-    given: Any = value
+    kind = type(value)
     if not isinstance(value, dict):
-        raise BadSpec("kwargs", type(given), "a dictionary from names to values")
+        raise BadSpec("kwargs", kind, "a dictionary from names to values")
+    given: dict[object, Any] = dict(value)  # pyright: ignore[reportUnknownArgumentType]
     bad = [key for key in given if not isinstance(key, str)]
     if bad:
         raise BadSpec("kwargs", bad, "a dictionary whose keys are texts")
-    checked: dict[str, Any] = given
-    return checked
+    return {str(key): each for key, each in given.items()}
