@@ -129,10 +129,9 @@ class Crew(Threads):
 
     def _work(self) -> None:  # noqa: C901, PLR0912, PLR0915 - written out: calls are what it costs more than a bare queue
         me = threading.get_ident()
-        zombies, duty, standby = self._runtime.zombies, self._duty, self._standby
+        zombies, duty = self._runtime.zombies, self._duty
         waiting, get, get_nowait, clock = self._queue.qsize, self._queue.get, self._queue.get_nowait, _now_ns
-        running: list[Member] = []
-        self._running[me] = running
+        running = self._running.setdefault(me, [])
         began_ns = timed_ns = 0
         while True:
             if timed_ns and waiting():  # who was not timed has found nothing else
@@ -141,16 +140,15 @@ class Crew(Threads):
                 except queue.Empty:
                     continue
             else:
+                began_ns = 0
                 try:
                     duty.pop()
                 except IndexError:
                     if self._stand_by(me) is _END and self._may_end(me):
                         return
-                    began_ns = 0
                     continue
                 found = get()
                 duty.append(None)
-                began_ns = 0
                 if not self._active:
                     self._set_watch()
             try:
@@ -161,15 +159,11 @@ class Crew(Threads):
                 if self._may_end(me):
                     return
                 continue
-            timed_ns = 0
-            if found.doubt or waiting():
-                timed_ns = clock()
+            timed_ns = clock() if found.doubt or waiting() else 0
+            if timed_ns:
                 began_ns = began_ns or timed_ns
-                if not standby:
-                    if duty and self._short:
-                        self._ask_for_more(timed_ns)
-                elif duty and not self._called and (found.doubt or timed_ns - began_ns >= RUN_NS):
-                    self._call()
+                if duty:  # nobody waits for what comes
+                    self._ask_for_help(found, timed_ns, began_ns)
             try:
                 task = found.backlog.popleft()
             except IndexError:
@@ -188,14 +182,19 @@ class Crew(Threads):
                 self._was_replaced(me)
                 return
             if timed_ns:
-                if clock() - timed_ns >= SLOW_NS:
-                    found.doubt = PROOF
-                elif found.doubt:
-                    found.doubt -= 1
+                found.note(quick=clock() - timed_ns < SLOW_NS)
             found.free.append(None)
             if found.backlog:  # who came meanwhile has found it claimed, and gone
                 self._queue.put(found)
             found = task = None  # nothing is kept by a thread that waits
+
+    def _ask_for_help(self, found: Member, at_ns: int, began_ns: int) -> None:
+        """Call somebody, if this member or all that there is should not be waited for; or have one thread more soon."""
+        if not self._standby:
+            if self._short:
+                self._ask_for_more(at_ns)
+        elif not self._called and (found.doubt or at_ns - began_ns >= RUN_NS):
+            self._call()
 
     def _is_any_free(self) -> bool:
         return not self._duty or bool(self._standby)

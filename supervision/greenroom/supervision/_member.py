@@ -51,6 +51,13 @@ class Member:
         """Give up the thread that runs a task of this member, if one does."""
         self._crew.replace(self)
 
+    def note(self, *, quick: bool) -> None:
+        """Note how long a task took."""
+        if not quick:
+            self.doubt = PROOF
+        elif self.doubt:
+            self.doubt -= 1
+
     def release(self) -> None:
         """Let others run what is left: whoever has claimed it by taking what is in ``free``."""
         self.free.append(None)
