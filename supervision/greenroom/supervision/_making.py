@@ -81,10 +81,15 @@ def make_cell(
         start_ns=start_ns,
         register=register,
     )
-    here = make is Cell and cell.dispatcher in POOLED and not system.runtime.simulated
-    ref_type: Any = CallerRef if here else ActorRef
-    cell.ref_type = ref_type
+    cell.ref_type = _ref_type_of(cell, plain=make is Cell)
     return cell
+
+
+def _ref_type_of(cell: Cell, *, plain: bool) -> Any:
+    """Return what refers to a cell: who asks one that is `plain`, and on the pool, may run its handler."""
+    return (
+        CallerRef if plain and cell.dispatcher in POOLED and not cell.system.runtime.simulated else ActorRef
+    )
 
 
 def _own_dispatcher(actor_class: Any) -> Dispatcher:
