@@ -327,7 +327,7 @@ PROCESSORS: Final[tuple[Mutant, ...]] = (
         "hang-not-seen",
         "a call that hangs is told to nobody",
         "actors._watch",
-        "                book.actor.send(Hung())",
+        "                actor.send(Hung())",
         "                book.hung = False",
     ),
     mutant(
