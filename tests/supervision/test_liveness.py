@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.supervision.supkit import MS, PATIENCE_S, Hook, Tree, flags, wait_until, worker
+from tests.supervision.supkit import MS, PATIENCE_S, Hook, Tree, fail, flags, wait_until, worker
 
 from greenroom.supervision import (
     START_LATER,
@@ -21,15 +21,19 @@ from greenroom.supervision import (
     Fenced,
     Liveness,
     LivenessAction,
+    Shutdown,
     ShutdownBudget,
     StopChild,
+    Strategy,
+    Supervisor,
     SupervisorFlags,
     Unresponsive,
     UpdateSupervisor,
+    WhichChildren,
 )
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._watched import StampedLane
-from greenroom.supervision.events import ActorUnresponsive, Unresponsiveness
+from greenroom.supervision.events import ActorEnded, ActorUnresponsive, Unresponsiveness
 from greenroom.supervision.probes import Probe, Recorder
 from greenroom.supervision.simulated import SimulatedRuntime
 from greenroom.supervision.snapshot import FlightKind
@@ -388,6 +392,31 @@ def test_the_watch_ends_with_its_incarnation(simulated: ActorSystem) -> None:
     tree.child("child").tell("hello")
     tree.stop()
     assert simulated.runtime.live_timers() == 0
+
+
+@pytest.mark.parametrize("limit", ["handler_ns", "inbox_age_ns"])
+def test_each_incarnation_is_watched_whose_last_one_was_stopped_for_a_group(
+    limit: str, virtual: ActorSystem
+) -> None:
+    """Though nobody but its supervisor hears of that end: with observers an end takes more steps."""
+    budget = restart(**{limit: 10 * MS})
+    children = [worker("one"), worker("watched", liveness=budget)]
+    top, started = virtual.launch(Supervisor, (flags(Strategy.ONE_FOR_ALL), children), name="top")
+    started.get(timeout=PATIENCE_S)
+    refs = {info.spec.id: info.ref for info in top.ask(WhichChildren())}
+    refs["one"].tell(fail)
+    refs["watched"].tell(spend(MS))  # the watch over the first one may have a timer still
+    virtual.runtime.run_until_idle()
+    assert {ref.incarnation for ref in refs.values()} == {2}
+    assert virtual.runtime.live_timers() == 0
+    seen = Recorder(virtual)
+    refs["watched"].tell(spend(25 * MS))
+    refs["watched"].tell("hello")
+    virtual.runtime.run_until_idle()
+    assert [(event.incarnation, event.for_ns) for event in seen.of(ActorUnresponsive)] == [(2, 25 * MS)]
+    ends = [(event.path, event.incarnation, type(event.cause)) for event in seen.of(ActorEnded)]
+    assert ends == [("top/watched", 2, Crashed), ("top/one", 2, Shutdown)]
+    assert refs["watched"].incarnation == 3
 
 
 @pytest.mark.parametrize("seed", range(40))

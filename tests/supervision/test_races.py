@@ -16,6 +16,7 @@ from tests.supervision.supkit import flags, worker
 
 from greenroom.supervision import Supervisor, WhichChildren
 from greenroom.supervision._future import Future
+from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.errors import ActorCrashed, ActorDead, SupervisionError
 from greenroom.supervision.probes import Probe
@@ -282,3 +283,24 @@ def test_a_broken_machine_does_not_harm_the_next_incarnation(real: ActorSystem) 
     assert ref.ask("still the same", timeout=10) == "still the same"
     assert ref.incarnation == 2
     assert top.is_alive()
+
+
+def test_an_answer_that_is_given_as_its_actor_ends_harms_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """The end takes all open answers away between two looks of whoever gives this one."""
+    answer = Future[str]()
+    found: dict[Any, None] = {answer: None}
+    looks: list[Any] = [found]
+
+    class Ends(Incarnation):
+        @property
+        def deferred(self) -> Any:
+            return looks.pop() if looks else None
+
+        @deferred.setter
+        def deferred(self, _: Any) -> None:
+            """Nothing: it is being made."""
+
+    answer.add_done_callback(Ends(1)._was_answered)
+    assert answer.try_set("just in time")
+    assert found == {}
+    assert caplog.messages == []

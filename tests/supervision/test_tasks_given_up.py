@@ -9,6 +9,7 @@ import pytest
 from tests.supervision.supkit import MS, PATIENCE_S, wait_until
 
 from greenroom.supervision import Actor, ActorRef, ActorSystem, Future, StartFailed, ThreadRuntime
+from greenroom.supervision._ending import Ending
 from greenroom.supervision.tasks import current
 
 
@@ -110,6 +111,37 @@ def test_who_is_given_up_while_it_is_made_never_runs(
         assert ran == []
         assert not ref.is_alive()
     runtime.close()
+
+
+def test_who_begins_in_the_middle_of_being_given_up_is_cancelled_and_listed(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though there was no task yet when that began."""
+    with ActorSystem(loop=loop) as system:
+        making, gate, ran = Blocked(), asyncio.Event(), list[str]()
+        its, gives_up = system.loops.of, Ending.give_up
+
+        def of(*args: Any) -> Any:
+            making()
+            return its(*args)
+
+        def give_up(*args: Any) -> bool:
+            making.open()
+            wait_until(system, lambda: ran, lambda: "not begun")
+            return gives_up(*args)
+
+        monkeypatch.setattr(system.loops, "of", of)
+        monkeypatch.setattr(Ending, "give_up", give_up)
+        ref, started = launch(system, (ran, gate))
+        making.entered()
+        assert ref._cell.fence("just then")
+        with pytest.raises(StartFailed):
+            started.get(timeout=PATIENCE_S)
+        assert [path for number, (path, _) in system.hung.items() if number < 0] == ["task"]
+        (task,) = asyncio.all_tasks(loop)
+        wait_until(system, lambda: task.cancelling() == 1)
+        loop.call_soon_threadsafe(gate.set)
+        is_no_zombie(system)
 
 
 class Caller(Actor):

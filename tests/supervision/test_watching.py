@@ -3,13 +3,18 @@
 # pyright: reportUnknownVariableType=false
 # The messages of a probe are functions of the actor, which no checker can see through a mailbox.
 
+import threading
 from typing import Any
+
+import pytest
+from tests.supervision.supkit import wait_until
 
 from greenroom.supervision._future import Future
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._restart import Crashed, Fenced, Normal
 from greenroom.supervision._system import ActorSystem
 from greenroom.supervision.probes import Probe
+from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildStarted, Down
 
 
@@ -153,6 +158,87 @@ def test_a_timer_belongs_to_its_incarnation(simulated: ActorSystem) -> None:
     assert simulated.runtime.live_timers() == 0
     simulated.runtime.advance(2000)
     assert heard == []
+
+
+LATE = 10**9
+
+
+def asks_late(target: ActorRef[Any], said: list[str]) -> Any:
+    """Return what sets a timer and a monitor."""
+
+    def hook(actor: Any) -> None:
+        actor.after(LATE, said.append, "a timer")
+        actor.monitor(target)
+        said.append("asked")
+
+    return hook
+
+
+@pytest.mark.parametrize("how", ["on_stop", "on_failure", "on_given_up"])
+def test_what_is_set_going_at_the_end_ends_with_it(how: str, simulated: ActorSystem) -> None:
+    """A timer or a monitor of the end's own hooks: nobody is there any more who could hear of it."""
+    said: list[str] = []
+    target = simulated.start(Probe)
+    hook = asks_late(target, said)
+
+    class Late(Probe):
+        def on_given_up(self) -> None:
+            hook(self)
+
+    ref: ActorRef[Late] = simulated.start(Late, on_stop=hook, on_failure=lambda _: hook(ref._cell.actor))
+    if how == "on_stop":
+        ref.stop(block=False)
+    elif how == "on_failure":
+        ref.tell(lambda _: 1 / 0)
+    else:
+        ref._cell.fence("on purpose")
+    while ref.is_alive():
+        simulated.runtime.step()
+    assert said == ["asked"]
+    assert simulated.runtime.live_timers() == 0
+    assert not target._cell.watches
+
+
+@pytest.mark.parametrize("what", ["timer", "monitor"])
+def test_who_is_given_up_as_it_sets_something_going_leaves_nothing(
+    what: str, real: ActorSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is over before the runtime has its timer, or the other one its monitor."""
+    target = real.start(Probe)
+    entered, go_on = threading.Event(), threading.Event()
+    runtime = real.runtime
+    owner, name = (runtime, "call_later") if what == "timer" else (runtime, "next_id")
+    its = getattr(owner, name)
+
+    def slow(*args: Any) -> Any:
+        if threading.get_ident() == stuck[0]:
+            entered.set()
+            assert go_on.wait(20)
+        return its(*args)
+
+    stuck = [0]
+
+    def hook(actor: Probe) -> None:
+        stuck[0] = threading.get_ident()
+        if what == "timer":
+            actor.after(3600 * LATE, list)
+        else:
+            actor.monitor(target)
+
+    ref, started = real.launch(Probe, name="x", dispatcher=Dispatcher.PINNED)
+    started.get(timeout=5)
+    monkeypatch.setattr(owner, name, slow)
+    ref.tell(hook)
+    assert entered.wait(20)
+    threads = list(threading.enumerate())
+    ref._cell.fence("on purpose")
+    wait_until(real, lambda: not ref.is_alive())
+    go_on.set()
+    for thread in threads:
+        if thread.ident == stuck[0]:
+            thread.join(20)
+    assert real.runtime.live_timers() == 0
+    assert not target._cell.watches
 
 
 def test_timers_come_in_order_and_on_time(simulated: ActorSystem) -> None:

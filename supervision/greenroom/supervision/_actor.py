@@ -286,7 +286,7 @@ class Actor(pykka.Actor):
     def monitor(self, ref: ActorRef[Any], *, incarnation: int | None = None) -> int:
         """Be told by a `Down` message when ``ref`` is gone for good, or when one incarnation of it is over.
 
-        Exactly one notice for each call; at once if it is over already; none after `demonitor`.
+        Exactly one notice for each call; at once if it is over already; none after `demonitor`, nor to an actor that ends.
 
         Raises:
             BadSpec: ``ref`` is no ref, or ``incarnation`` no integer from 1.
@@ -295,15 +295,18 @@ class Actor(pykka.Actor):
         if incarnation is not None:
             _checks.integer("incarnation", incarnation, least=1, most=LONGEST_NS)
         key: int = cell.system.runtime.next_id()
-        if life.monitors is None:
-            life.monitors = {}
-        life.monitors[key] = target
+        monitors = life.monitors
+        if monitors is None:
+            monitors = life.monitors = {}
+        monitors[key] = target
 
         def fired(which: int, cause: Any) -> None:
             down = Down(ref=ref, incarnation=which, cause=cause, monitor=key)
             cell.put_control((Cell.hear_down, life, down))
 
         target.watch(key, fired, incarnation)
+        if life.cause is not None:  # it is ending, or was given up meanwhile: monitors are dropped already
+            target.unwatch(key)
         return key
 
     def demonitor(self, monitor: int) -> None:
@@ -332,7 +335,7 @@ class Actor(pykka.Actor):
     def after(self, delay_ns: int, function: Callable[..., object], *args: Any) -> OwnTimer:
         """Call ``function(*args)`` as a message of this actor after ``delay_ns``; `cancel()` takes it back.
 
-        A timer belongs to the incarnation: the next one never hears of it.
+        A timer belongs to the incarnation: it ends when that begins to end, and the next one never hears of it.
 
         Raises:
             BadSpec: ``delay_ns`` is no integer, or ``function`` cannot be called.

@@ -73,6 +73,8 @@ def _end_unseen(cell: "Ending", cause: Cause, state: int) -> bool:
         life = cell.life
         if type(cause) is not Shutdown or life.monitors or life.timers or life.links or not life.is_bare:
             return False
+        if cell.is_watched:  # its watch has to end with it
+            return False
         cell.state, life.cause, life.cleaned, life.actor = state, cause, True, None
         cell.control = None
         cell.idle.release()

@@ -328,4 +328,6 @@ class Cell(Ending):
         timer = OwnTimer(self, life, function, args)
         life.timers[timer] = None
         timer.handle = self.system.runtime.call_later(delay_ns, timer.due)
+        if life.cause is not None:  # it is ending, or was given up meanwhile: timers are cancelled already
+            timer.cancel()
         return timer

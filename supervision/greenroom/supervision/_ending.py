@@ -14,7 +14,7 @@ Laws:
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from greenroom.supervision._at_rest import stop_at_rest
 from greenroom.supervision._budgets import Budgeted
@@ -70,6 +70,9 @@ class Ending(Budgeted):
     """A place whose incarnations end in order."""
 
     __slots__ = ("epoch", "given_up", "thread")
+
+    is_watched: ClassVar[bool] = False
+    """Whether a watch goes with each incarnation, and ends with it."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

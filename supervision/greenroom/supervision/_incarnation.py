@@ -111,8 +111,9 @@ class Incarnation:
         reply.add_done_callback(self._was_answered)
 
     def _was_answered(self, reply: Future[Any]) -> None:
-        if self.deferred is not None:
-            self.deferred.pop(reply, None)
+        deferred = self.deferred  # looked at once: who ends it on another thread takes them all away
+        if deferred is not None:
+            deferred.pop(reply, None)
 
     def note_stop(self, ask: Ask) -> None:
         """Take a request to stop out of what is being asked: it is answered at the end. Under the cell's lock."""

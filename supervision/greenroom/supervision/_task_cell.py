@@ -112,6 +112,8 @@ class TaskCell(Cell):
             return
         if is_stop(self.user[0]):
             self.control_lane().append((TaskCell.hear_stop, life, self.user.popleft()))
+            if self.waiting:
+                self.release_waiting()
         else:
             life.actor.context.ring()
 
@@ -210,6 +212,7 @@ class TaskCell(Cell):
             context = self._context()
             if not super().give_up(reason, life, if_starting):
                 return False
+            context = context or self._context()  # its task may have come into being, and begun, in between
             if context is not None:
                 context.give_up()
         return True

@@ -17,7 +17,7 @@ from greenroom.supervision._task_cell import Outcome, TaskCell
 from greenroom.supervision._task_errors import LoopClosed
 from greenroom.supervision._threads import Stack, current_task
 from greenroom.supervision.errors import ActorEnding
-from greenroom.supervision.signals import START_LATER
+from greenroom.supervision.signals import START_LATER, Down
 from greenroom.supervision.snapshot import ActorKind
 
 Ending: TypeAlias = tuple[Any, BaseException | None]
@@ -71,7 +71,9 @@ class TaskContext:
         self._loop = loop
         self._task: asyncio.Task[Ending] | None = None
         self._waiters: deque[asyncio.Future[None]] = deque()
-        self._signals: deque[Any] = deque()
+        self._signals: deque[Down] = deque()
+        self._monitors: set[int] = set()
+        """Those of which no notice was read yet."""
         self._asked = False
         self._finished = False
         self._number = 0
@@ -119,8 +121,11 @@ class TaskContext:
         while True:
             waiter: asyncio.Future[None] = self._loop.create_future()
             with self._cell.lock:  # so that who puts finds either a waiter, or its letter taken
-                if self._signals:
-                    return Letter(self._signals.popleft())
+                while self._signals:
+                    down = self._signals.popleft()
+                    if down.monitor in self._monitors:  # else it was taken back meanwhile
+                        self._monitors.discard(down.monitor)
+                        return Letter(down)
                 item = self._cell.take(self._life)
                 if item is not None:
                     return Letter(item)
@@ -143,10 +148,12 @@ class TaskContext:
         if not self._host.is_live:
             self._host.demonitor(key)
             raise ActorEnding(self.path, "watch others")
+        self._monitors.add(key)
         return key
 
     def demonitor(self, monitor: int) -> None:
-        """Take a monitor back; harmless if it has fired."""
+        """Take a monitor back, though its notice may wait to be read; harmless if it was read."""
+        self._monitors.discard(monitor)
         self._host.demonitor(monitor)
 
     # -- for the machine; any thread ----------------------------------------------------------------------------------
@@ -165,7 +172,7 @@ class TaskContext:
         waiters, self._waiters = self._waiters, deque()
         self._post(_wake, waiters)
 
-    def signal(self, message: Any) -> None:
+    def signal(self, message: Down) -> None:
         """Hand it a notice, past all letters."""
         with self._cell.lock:
             self._signals.append(message)
@@ -309,7 +316,7 @@ class TaskHost(Actor):
     def on_stop(self) -> None:
         """Nothing; but that it is here says that a stop is not over at once: the task has to end first."""
 
-    def handle(self, message: Any) -> Any:
+    def handle(self, message: Down) -> Any:
         """Hand on the notice of a monitor: letters never come this way."""
         self.context.signal(message)
 

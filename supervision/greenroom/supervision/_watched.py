@@ -5,7 +5,7 @@ What that costs is paid by these alone: `Cell` knows nothing of it.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._incarnation import Incarnation, OwnTimer
@@ -62,6 +62,8 @@ class WatchedCell(Cell):
     """A cell with a liveness budget, or whose messages are recorded."""
 
     __slots__ = ("liveness", "record_messages", "vigil")
+
+    is_watched: ClassVar[bool] = True
 
     def __init__(self, *args: Any, liveness: Liveness | None, record_messages: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
