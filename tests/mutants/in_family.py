@@ -8,23 +8,23 @@ FAMILIES: Final[tuple[Mutant, ...]] = (
     mutant(
         "restarting-is-not-up",
         "a significant child that waits for its restart counts as over",
-        "supervision._family",
+        "supervision._significant",
         "_UP = (STARTING, RUNNING, RESTARTING)",
         "_UP = (STARTING, RUNNING)",
     ),
     mutant(
         "any-end-shuts-down",
         "a child that is not significant ends its supervisor",
-        "supervision._family",
+        "supervision._significant",
         "if not child.spec.significant or mode is AutoShutdown.NEVER:",
         "if mode is AutoShutdown.NEVER:",
     ),
     mutant(
         "others-need-not-be-significant",
         "any sibling that runs holds an auto-shutdown up",
-        "supervision._family",
-        "each.spec.significant and each.status in _UP for each in self",
-        "each.status in _UP for each in self",
+        "supervision._significant",
+        "each.spec.significant and each.status in _UP for each in children",
+        "each.status in _UP for each in children",
     ),
     mutant(
         "limit-off-by-one",

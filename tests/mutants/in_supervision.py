@@ -317,9 +317,9 @@ SUPERVISORS: Final[tuple[Mutant, ...]] = (
         "said-to-run",
         "a transient child that has ended in order is said to run",
         "supervision._family",
-        "        return (*self._down(child), *self._shut_down(child))",
+        "        return (*self._down(child), *self.significant.ended(child, self.flags.auto_shutdown, self))",
         "        gone = self._down(child)\n        child.status = RUNNING\n"
-        "        return (*gone, *self._shut_down(child))",
+        "        return (*gone, *self.significant.ended(child, self.flags.auto_shutdown, self))",
     ),
     mutant(
         "boot-out-of-order",
@@ -332,7 +332,7 @@ SUPERVISORS: Final[tuple[Mutant, ...]] = (
     mutant(
         "shut-down-too-early",
         "any significant child that ends shuts down a supervisor that waits for all",
-        "supervision._family",
+        "supervision._significant",
         "        if mode is AutoShutdown.ALL_SIGNIFICANT and any(",
         "        if mode is AutoShutdown.ANY_SIGNIFICANT and any(",
     ),

@@ -1,9 +1,13 @@
 """OTP's supervisor_SUITE: significant children and auto-shutdown. Names as there; on threads and in simulated orders."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
-from tests.supervision.supkit import Tree, flags, normal, worker
+from tests.supervision.supkit import MS, Tree, flags, normal, worker
 
 from greenroom.supervision import (
+    START_LATER,
     ActorSystem,
     AutoShutdown,
     Backoff,
@@ -19,6 +23,7 @@ from greenroom.supervision import (
     Supervisor,
     UpdateSupervisor,
 )
+from greenroom.supervision.probes import Probe
 
 NEVER, ANY, ALL = AutoShutdown.NEVER, AutoShutdown.ANY_SIGNIFICANT, AutoShutdown.ALL_SIGNIFICANT
 TEMPORARY, TRANSIENT = Restart.TEMPORARY, Restart.TRANSIENT
@@ -262,3 +267,47 @@ def test_a_significant_child_that_is_being_restarted_is_not_over(system: ActorSy
     tree.until(by=1, a=1, b="restarting")
     tree.end("a")
     tree.until(by=1, b="restarting")
+
+
+def early(actor: Probe) -> None:
+    """End as soon as it has started."""
+    actor.after(0, normal, actor)
+
+
+def late(actor: Probe) -> Any:
+    """Start a while later."""
+    actor.after(5 * MS, actor.acknowledge)
+    return START_LATER
+
+
+@pytest.mark.parametrize("mode", [ANY, ALL])
+@pytest.mark.parametrize("restart", [TEMPORARY, TRANSIENT])
+def test_a_significant_child_that_ends_during_the_boot_ends_who_has_started(
+    system: ActorSystem, mode: AutoShutdown, restart: Restart
+) -> None:
+    """As in OTP: its end is heard when all have started, so that starts, and then shuts down."""
+    quick = worker("quick", restart=restart, significant=True, on_start=early)
+    tree = Tree(system, flags(auto_shutdown=mode), [worker("by"), quick, worker("slow", on_start=late)])
+    tree.gone()
+    assert tree.cause() == Shutdown("significant child 'quick' has ended")
+    assert tree.cause("slow") == Shutdown()
+    assert tree.history().index("+slow") < tree.history().index("+top") < tree.history().index("-by")
+
+
+def test_significant_children_that_are_still_to_be_started_count(system: ActorSystem) -> None:
+    """Those of a boot that are started later hold up a shutdown that waits for all; not if they ended in the boot too."""
+    quick = worker("quick", restart=TRANSIENT, significant=True, on_start=early)
+    slow = worker("slow", restart=TRANSIENT, significant=True, on_start=late)
+    tree = Tree(system, flags(auto_shutdown=ALL), [quick, slow])
+    assert tree.states() == {"quick": "stopped", "slow": 1}
+    tree.end("slow", "normal")
+    tree.gone()
+    assert tree.cause() == Shutdown("significant child 'slow' has ended")
+    both = Tree(
+        system,
+        flags(auto_shutdown=ALL),
+        [quick, replace(quick, id="too"), worker("by", on_start=late)],
+        name="both",
+    )
+    both.gone()
+    assert both.cause() in [Shutdown(f"significant child {last!r} has ended") for last in ("quick", "too")]

@@ -32,7 +32,6 @@ from greenroom.supervision._decisions import (
     Forget,
     GiveUp,
     OverBudget,
-    ShutDown,
     Start,
     StartAfter,
     Stop,
@@ -41,6 +40,7 @@ from greenroom.supervision._group import Group, Phase, the_rest
 from greenroom.supervision._intensity import Intensity
 from greenroom.supervision._restart import Cause, should_restart
 from greenroom.supervision._sharing import Refusal, SharedBudget, spend
+from greenroom.supervision._significant import Significant
 from greenroom.supervision._template import Template
 from greenroom.supervision._updates import checked_update
 from greenroom.supervision.errors import (
@@ -54,15 +54,12 @@ from greenroom.supervision.errors import (
 )
 from greenroom.supervision.snapshot import RestartBudget
 from greenroom.supervision.spec import (
-    AutoShutdown,
     ChildSpec,
     Strategy,
     SubtreeBudget,
     SupervisorFlags,
     check_significance,
 )
-
-_UP = (STARTING, RUNNING, RESTARTING)
 
 
 class Family:
@@ -93,6 +90,7 @@ class Family:
         self._intensity = Intensity(flags.intensity, flags.period_ns)
         self._group: Group | None = None
         self._strategy = flags.strategy
+        self.significant = Significant()
 
     def __len__(self) -> int:
         return len(self._children)
@@ -140,6 +138,10 @@ class Family:
     def listed(self) -> tuple[Child, ...]:
         """Return the children, in start order; any thread may ask."""
         return tuple(self._children.copy().values())
+
+    def booted(self) -> Decisions:
+        """Hear that all of the supervisor's own list have started."""
+        return self.significant.booted(self.flags.auto_shutdown, self)
 
     # -- what people ask ------------------------------------------------------------------------------------
 
@@ -270,7 +272,7 @@ class Family:
             return (*self._down(child), *self._advance())
         if should_restart(child.spec.restart, cause):
             return self._again(child, now_ns, dice)
-        return (*self._down(child), *self._shut_down(child))
+        return (*self._down(child), *self.significant.ended(child, self.flags.auto_shutdown, self))
 
     def due(self, child_id: str) -> Decisions:
         """Hear that a child's back-off is over."""
@@ -369,16 +371,6 @@ class Family:
         if self._group is not None:
             self._group.leave(child)
         return (Forget(child.id),)
-
-    def _shut_down(self, child: Child) -> Decisions:
-        mode = self.flags.auto_shutdown
-        if not child.spec.significant or mode is AutoShutdown.NEVER:
-            return ()
-        if mode is AutoShutdown.ALL_SIGNIFICANT and any(
-            each.spec.significant and each.status in _UP for each in self
-        ):
-            return ()
-        return (ShutDown(child.id),)
 
     def _stopped(self, child_id: str, what: str) -> Child:
         if self.flags.strategy.is_dynamic:

@@ -109,6 +109,7 @@ class Keeper:
         """Start the first child; False if there is none."""
         if not self._boot:
             return False
+        self.family.significant.boot()
         self._boot_next()
         return True
 
@@ -116,6 +117,7 @@ class Keeper:
         if not self._boot:
             self._up = True
             self._actor.acknowledge()
+            self._perform(self.family.booted())
             return
         spec = self._boot.pop()
         self._booting = spec.id
