@@ -1,5 +1,8 @@
 """What the tests of supervisors share: a supervisor to look at, and children that end in every way."""
 
+import faulthandler
+import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -189,6 +192,27 @@ def wait_until(system: ActorSystem, wanted: Any, what: Any = lambda: "") -> None
         raise AssertionError(f"still {what()}")
     finally:
         forget()
+
+
+@contextmanager
+def no_signal_handlers() -> Generator[None]:
+    """Be a process without handlers of signals, but Python's own of Ctrl-C: the test's timeout and a watchdog have one each."""
+    timer = signal.setitimer(signal.ITIMER_REAL, 0)[0]
+    handlers = {
+        each: signal.getsignal(each)
+        for each in signal.valid_signals() - {signal.SIGINT}
+        if callable(signal.getsignal(each))
+    }
+    for each in handlers:
+        signal.signal(each, signal.SIG_DFL)
+    faulthandler.dump_traceback_later(5 * PATIENCE_S, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        for each, handler in handlers.items():
+            signal.signal(each, handler)
+        signal.setitimer(signal.ITIMER_REAL, timer)
 
 
 @contextmanager

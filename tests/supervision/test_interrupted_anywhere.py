@@ -7,6 +7,7 @@ raises there instead, at the first such place, then at the second, until the cal
 import dis
 import opcode
 import queue
+import signal
 import sys
 import threading
 from collections.abc import Callable, Generator
@@ -15,7 +16,7 @@ from types import CodeType, FrameType
 from typing import Any, TypeAlias
 
 import pytest
-from tests.supervision.supkit import PATIENCE_S
+from tests.supervision.supkit import PATIENCE_S, no_signal_handlers
 
 from greenroom.supervision import (
     Actor,
@@ -23,6 +24,7 @@ from greenroom.supervision import (
     ActorSystem,
     Cause,
     ChildSpec,
+    CountChildren,
     Dispatcher,
     MailboxSpec,
     Overflow,
@@ -32,6 +34,7 @@ from greenroom.supervision import (
     Supervisor,
     SupervisorFlags,
     ThreadRuntime,
+    WhichChildren,
 )
 from greenroom.supervision._place import RUNNING
 
@@ -50,12 +53,18 @@ class Interrupted(KeyboardInterrupt):
     """What the signal's handler raises."""
 
 
-class Places:
-    """Counts the places where a handler could run, and raises at one of them."""
+def interrupt() -> None:
+    """Raise, as the handler of a signal may."""
+    raise Interrupted
 
-    def __init__(self, at: int) -> None:
+
+class Places:
+    """Counts the places where a handler could run, and raises at one of them, or does something else."""
+
+    def __init__(self, at: int, strike: Callable[[], object] = interrupt) -> None:
         self.count = 0
         self._at = at
+        self._strike = strike
         self._before: dict[FrameType, tuple[int, int]] = {}
 
     @contextmanager
@@ -84,7 +93,7 @@ class Places:
             self.count += 1
             if self.count == self._at:
                 sys.settrace(None)
-                raise Interrupted
+                self._strike()
         return self._trace
 
 
@@ -99,6 +108,25 @@ class Echo(Actor):
     def on_receive(self, message: Any) -> Any:
         """Wait for an event; give back anything else."""
         return message.wait(PATIENCE_S) if isinstance(message, threading.Event) else message
+
+
+def press_ctrl_c() -> None:
+    """Have this process get SIGINT."""
+    signal.raise_signal(signal.SIGINT)
+
+
+def press_twice() -> None:
+    """Press it until it is raised where it comes."""
+    press_ctrl_c()
+    press_ctrl_c()
+
+
+class Pressed(Actor):
+    """Answers, and is interrupted if it is told so."""
+
+    def on_receive(self, message: Any) -> Any:
+        """Call what can be called; give back anything else."""
+        return message() if callable(message) else message
 
 
 Work: TypeAlias = Callable[[], object]
@@ -226,6 +254,58 @@ def test_an_interrupt_at_any_place_leaves_nothing_half_done(name: str) -> None:
     while interrupted(SETTINGS[name], at):
         at += 1
     assert at > 1
+
+
+def held(at: int, start: Any, message: object, strike: Callable[[], object]) -> bool:
+    """Press Ctrl-C at one place of an ask that the main thread sees to itself; whether there were so many."""
+    runtime = ThreadRuntime(pool_threads=1, blocking_threads=1)
+    system, places = ActorSystem(runtime), Places(at, strike)
+    system.attach(runtime.close)
+    args = (None, [ChildSpec(id="a", start=Echo)]) if start is Supervisor else ()
+    top = system.start(Supervisor, SupervisorFlags(), [ChildSpec(id="asked", start=start, args=args)])
+    ref = top.ask(WhichChildren(), timeout=PATIENCE_S)[0].ref
+    assert ref.ask(CountChildren(), timeout=PATIENCE_S)
+    while ref._cell.idle.locked():
+        pass
+    ref._cell.life.quick = True
+    try:
+        with places.counted():
+            ref.ask(message)
+    except KeyboardInterrupt:
+        assert places.count == at or message is press_ctrl_c
+    else:
+        assert places.count < at
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert ref.ask(CountChildren(), timeout=PATIENCE_S)
+    assert (runtime.zombies, runtime.guests, system.hung) == ({}, set(), {})
+    closing = threading.Thread(target=system.close)
+    closing.start()
+    closing.join(PATIENCE_S)
+    assert not closing.is_alive(), system.paths()
+    over_in_vain(runtime)
+    return places.count >= at
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no such signals on this system")
+@pytest.mark.parametrize(
+    ("start", "message", "strike"),
+    [
+        (Pressed, "hello", press_ctrl_c),
+        (Pressed, press_ctrl_c, press_ctrl_c),
+        (Supervisor, StopChild(child="a"), press_ctrl_c),
+        (Supervisor, StopChild(child="a"), press_twice),
+    ],
+    ids=["once", "again", "supervisor", "supervisor twice"],
+)
+def test_ctrl_c_at_any_place_of_a_turn_on_the_main_thread_is_raised_and_leaves_nothing_behind(
+    start: Any, message: object, strike: Callable[[], object]
+) -> None:
+    """Held or not, the first or the second: the ask is interrupted, and the actor, or its next incarnation, answers others."""
+    with no_signal_handlers():
+        at = 1
+        while held(at, start, message, strike):
+            at += 1
+    assert at > 50
 
 
 def asked_to_stop(at: int, *, busy: bool) -> bool:

@@ -1,7 +1,8 @@
 """Who asks, and would wait, runs the handler of an actor that rests, where nobody loses by that.
 
 Its own thread is then inside, and no fence can take it out. So of the actors of `Dispatcher.POOL` that is done for an ask
-without a timeout only, and not on the main thread, where signals strike; `Dispatcher.CALLER` allows both.
+without a timeout only; on the main thread, where signals strike, for one that was quick the last time, and while Ctrl-C can
+be held back (`_held_signals`). `Dispatcher.CALLER` allows all of it.
 
 Laws:
     - at most one thread runs a cell: who asks takes ``idle`` first, as whoever submits it does, and gives it free or
@@ -11,6 +12,8 @@ Laws:
     - who was given up in the handler stays marked, and is refused, until it comes back; then it is as it was before;
     - the handler finds what it finds on the pool: no context variables of the asker's, no error that is being handled there, and
       most of the stack that Python allows;
+    - an incarnation has proven itself quick to the main thread by its last answer to it, whoever has run the handler; none
+      has before its first, and one that comes while the ask is under way is not run for what the last one has proven;
     - a ``KeyboardInterrupt`` may come between any two steps of a main thread. Before the handler it leaves the cell to
       the pool; in the handler it is the actor's crash too; after it the incarnation is given up. To take ``idle``, or to let go of it, and to note that
       is one call made of C alone, which no signal's handler can come between.
@@ -34,6 +37,7 @@ from pykka.messages import (
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._future import Future
 from greenroom.supervision._given import checked_timeout
+from greenroom.supervision._held_signals import HeldInterrupt, can_be_held
 from greenroom.supervision._incarnation import Incarnation
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING
@@ -45,6 +49,8 @@ from greenroom.supervision.runtime import Dispatcher
 
 DEEPEST: Final = 250
 """So many calls may an asker be in: the handler has three quarters of what Python allows, and does not crash for the asker's sake."""
+QUICK_NS: Final = 2_000_000
+"""An actor of the pool that was not slower than this may hold the main thread the next time."""
 A = TypeVar("A", bound=pykka.Actor)
 
 
@@ -66,19 +72,37 @@ class CallerRef(ActorRef[A], Generic[A]):
         if timeout is not None:
             checked_timeout(timeout)
         cell = self._cell
-        if block and current.cell is None and not cell.idle.locked() and type(message) is not _ActorStop:
+        if block and current.cell is None and type(message) is not _ActorStop:
             runtime = cell.system.runtime
             me = runtime.thread_id()
-            if _is_allowed(cell, me, timeout) and me not in runtime.own and not _is_busy():
+            here = cell.dispatcher is Dispatcher.CALLER
+            if timeout is None and not here:
+                if is_main_thread(me):
+                    return self._ask_on_main(message, me)
+                here = True
+            if here and not cell.idle.locked() and me not in runtime.own and not _is_busy():
                 future: Future[Any] = Future(runtime, cell)
-                if _Turn(cell, me).run(Ask(message, future)):
+                if _Turn(cell, cell.life, me).run(Ask(message, future)):
                     return future.get(timeout=timeout)
         return super().ask(message, block=block, timeout=timeout)
 
-
-def _is_allowed(cell: Cell, thread: int, timeout: float | None) -> bool:
-    """Whether an actor's handlers may hold ``thread``, which asks and would wait for ``timeout`` seconds."""
-    return cell.dispatcher is Dispatcher.CALLER or (timeout is None and not is_main_thread(thread))
+    def _ask_on_main(self, message: Any, me: int) -> Any:
+        """Ask an actor of the pool, from the main thread: it runs the handler of one that was quick the last time."""
+        cell = self._cell
+        runtime = cell.system.runtime
+        life, began_ns = cell.life, runtime.now_ns()
+        quick, life.quick = life.quick, False  # until the answer is there
+        if quick and not cell.idle.locked() and can_be_held() and not _is_busy():
+            future: Future[Any] = Future(runtime, cell)
+            with HeldInterrupt() as held:
+                handled = _Turn(cell, life, me).run(Ask(message, future))
+            if held.noted:
+                raise KeyboardInterrupt
+            answer = future.get() if handled else super().ask(message)
+        else:
+            answer = super().ask(message)
+        life.quick = runtime.now_ns() - began_ns <= QUICK_NS
+        return answer
 
 
 def _is_busy() -> bool:
@@ -100,8 +124,9 @@ class _Turn:
 
     __slots__ = ("_cell", "_entered", "_epoch", "_held", "_life", "_me")
 
-    def __init__(self, cell: Cell, me: int) -> None:
+    def __init__(self, cell: Cell, life: Incarnation, me: int) -> None:
         self._cell = cell
+        self._life = life
         self._me = me
         self._held: list[bool] = []
         """One entry while the cell is in this thread's hands."""
@@ -126,13 +151,13 @@ class _Turn:
         return True
 
     def _enter(self, ask: Ask) -> bool:
-        cell = self._cell
+        cell, life = self._cell, self._life
         with cell.lock:
-            self._life, self._epoch = cell.life, cell.epoch
-            if cell.state != RUNNING or cell.control or cell.user:
+            self._epoch = cell.epoch
+            if life is not cell.life or cell.state != RUNNING or cell.control or cell.user:
                 self._give_free()
                 return False
-            self._life.asking = ask
+            life.asking = ask
             cell.thread = self._me
             self._entered = True
         current.cell = cell  # first: a finalizer that asks is refused from here on, and takes no mark away

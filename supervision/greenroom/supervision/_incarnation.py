@@ -57,6 +57,7 @@ class Incarnation:
         "links",
         "monitors",
         "number",
+        "quick",
         "released",
         "retrying",
         "start_timer",
@@ -80,6 +81,8 @@ class Incarnation:
         """Whether the actor's ``on_stop`` is not to be run (any more)."""
         self.ignored = False
         self.fenced = False
+        self.quick = False
+        """Whether it has answered the last ask of the main thread at once; only that thread looks at it."""
         self.to_release: Any = None
         """The object whose ``on_given_up`` is due, because no thread was in its code when it was given up."""
         self.released = False

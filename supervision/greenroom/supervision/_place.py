@@ -137,7 +137,7 @@ class Place(Mailbox):
     def is_undisturbed(self) -> bool:
         """Whether this thread can do several steps of the machine: on the main one Ctrl-C could come in between."""
         here = current.cell
-        machine = here is not None and here.dispatcher is not Dispatcher.CALLER
+        machine = here is not None and here.dispatcher is not Dispatcher.CALLER and not current.held
         return machine or bool(self.system.runtime.simulated)
 
     @property

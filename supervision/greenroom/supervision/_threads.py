@@ -43,6 +43,8 @@ class _Current(threading.local):
     """What this thread is doing: the cell whose handler it runs, if any."""
 
     cell: Any = None
+    held: bool = False
+    """Whether it is the main thread, in a handler of the pool's: a signal's handler may come between any two steps."""
 
 
 current: Final = _Current()
@@ -56,6 +58,20 @@ thread_id = _thread.get_ident
 def is_main_thread(ident: int) -> bool:
     """Whether a thread is the one on which Python runs the handlers of signals."""
     return ident == threading.main_thread().ident
+
+
+def call_late(delay_s: float, function: Callable[[], object]) -> None:
+    """Call ``function`` once after so long, on a thread of its own. It takes no lock, so a signal's handler may ask for it.
+
+    Raises:
+        RuntimeError: there can be no more threads.
+    """
+
+    def wait_and_call() -> None:
+        time.sleep(delay_s)
+        function()
+
+    _thread.start_new_thread(wait_and_call, ())
 
 
 Stack: TypeAlias = tuple[tuple[str, int, str], ...]

@@ -29,8 +29,8 @@ class Dispatcher(StrEnum):
     """The pool, for handlers that neither block nor hang: whoever asks and would wait may always run the handler.
 
     Of an actor on the pool that rests (running, nothing in its mailbox), a thread that is no actor's and asks without a
-    timeout runs that one handler itself, and so waits for no other thread; but not the main thread. Here that thread
-    does so too, and so does one that has a timeout. The price is that
+    timeout runs that one handler itself, and so waits for no other thread; the main thread where the actor was quick the
+    last time and Ctrl-C can be held back meanwhile. Here each thread does so, with a timeout too. The price is that
 
     - the ask's timeout does not interrupt the handler, nor does a fence: it revokes the incarnation, and the asker gets
       `ActorFenced` when the handler comes back;
