@@ -42,6 +42,8 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no suc
 ROOT = Path(__file__).parents[2]
 EVER_NS = 10**18
 HOUR_NS = 3_600_000_000_000
+PATCH = pytest.MonkeyPatch()
+"""For tests in a process of their own, which take nothing back."""
 
 
 class ReplyError(Exception):
@@ -130,7 +132,7 @@ def in_a_process(scenario: Callable[[], None]) -> Callable[[], None]:
 
 def by_itself(scenario: Callable[[], None]) -> None:
     """Run a test in a process without handlers of signals, where each answer is a quick one."""
-    vars(_caller)["QUICK_NS"] = EVER_NS
+    PATCH.setattr(_caller, "QUICK_NS", EVER_NS)
     with no_signal_handlers():
         scenario()
 
@@ -471,7 +473,7 @@ def test_ctrl_c_ends_a_handler_that_waits_for_a_lock() -> None:
 @in_a_process
 def test_a_second_ctrl_c_is_raised_at_once() -> None:
     """Who presses it twice does not want to wait."""
-    vars(_held_signals)["PATIENCE_S"] = 3600.0
+    PATCH.setattr(_held_signals, "PATIENCE_S", 3600.0)
     never_returns(kill_me)
 
 
@@ -482,7 +484,7 @@ def test_ctrl_c_is_raised_at_once_where_nobody_could_remind_of_it() -> None:
     def refuse(*_: Any) -> None:
         raise RuntimeError("can't start new thread")
 
-    vars(_held_signals)["call_late"] = refuse
+    PATCH.setattr(_held_signals, "call_late", refuse)
     never_returns(lambda: None)
 
 
@@ -529,10 +531,10 @@ def test_no_reminder_of_ctrl_c_comes_after_its_turn() -> None:
 def test_a_reminder_that_has_looked_before_the_turn_was_over_sends_nothing_after_it() -> None:
     """To look whether it still goes on, and to send, is one step."""
     reminders: list[Callable[[], None]] = []
-    vars(_held_signals)["call_late"] = lambda _, remind: reminders.append(remind)
+    PATCH.setattr(_held_signals, "call_late", lambda _, remind: reminders.append(remind))
     with HeldInterrupt() as held:
         kill_me()
-    vars(_held_signals)["_get"] = lambda _: held
+    PATCH.setattr(_held_signals, "_get", lambda _: held)
     (remind,) = reminders
     remind()
     assert held.noted
