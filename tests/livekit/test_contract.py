@@ -202,6 +202,25 @@ def test_a_refresh_right_behind_the_end_of_a_track(streams: int) -> None:
     compare(story)
 
 
+@pytest.mark.parametrize("streams", [1, 3, 12])
+@pytest.mark.parametrize("end", ["unsubscribed", "gone"])
+def test_a_refresh_right_before_the_end_of_a_track(streams: int, end: str) -> None:
+    """In one burst: each is told the newest token, and then cleared; of a room that tells some at a time, too."""
+
+    async def story(stage: Stage) -> None:
+        sfu = Sfu("lobby")
+        track = sfu.enter("anna", "TR_1", Voice(1000).start())
+        for _ in range(streams):
+            await anext(stage.open(track))
+        await stage.step("opened")
+        sfu.refresh("a.token.two")
+        (sfu.unsubscribe if end == "unsubscribed" else sfu.gone)("anna", "TR_1")
+        await stage.step("left", more=[("close",)])
+        assert all(("credentials", "a.token.two", URL) in scribe.told for scribe in stage.scribes)
+
+    compare(story)
+
+
 def test_publications_and_refreshes_in_one_burst() -> None:
     """Each is told what it brought, in its order."""
 

@@ -73,6 +73,11 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settle:
+    """Answered when what the track was told before has been passed on to its streams."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveTrack:
     """The track has left: end its streams in order, then yourself."""
 
@@ -116,6 +121,8 @@ class TrackActor(Supervisor):
                 self._tell_streams()
             case Point():
                 self._point(message)
+            case Settle():
+                pass
             case RemoveTrack(discard=discard):
                 self._remove(discard=discard)
             case _:
@@ -168,13 +175,13 @@ class TrackActor(Supervisor):
 
     def _point(self, point: Point) -> None:
         state = self._state
-        info, known = point.info, state.info
+        info, known, before = point.info, state.info, state.publication
         state.info = info
         state.sid = "" if info is None else info.publication_sid
         state.publication = state.publication + 1 if point.publication is None else point.publication
         if point.credentials is not None:
             state.credentials = point.credentials.known
-        if info is not None and known is not None:
+        if info is not None and known is not None and (info, state.publication) != (known, before):
             self._env.emit(EventKind.TRACK_REPUBLISHED, state.path, sid=state.sid)
         self._tell_streams()
 

@@ -29,7 +29,7 @@ from greenroom.actors._roommail import (
     Reconnecting,
     Refresh,
 )
-from greenroom.actors._track import NewCredentials, OpenStream, Point
+from greenroom.actors._track import NewCredentials, OpenStream, Point, Settle
 from greenroom.actors.context import Credentials, StreamInfo
 from greenroom.actors.errors import LeaseOver, NotThere, RoomClosed, SessionClosed, TrackClosed
 from greenroom.actors.feed import Feed
@@ -274,6 +274,14 @@ class Track:
             else NewCredentials(known=self.room._known(credentials))
         )
         self.ref.send(Point(info=info, publication=publication, credentials=told))
+
+    async def settled(self) -> None:
+        """Return when what it was pointed at has been passed on to its streams: an end that they are told of then comes behind.
+
+        Raises:
+            TrackClosed, SessionClosed, ActorDead: it is gone.
+        """
+        await self._session.ask(self.ref, Settle())
 
     async def open_stream(
         self,

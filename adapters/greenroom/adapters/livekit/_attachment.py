@@ -151,8 +151,7 @@ class Attachment:
 
     def _look_at_local(self) -> None:
         room = self._room()
-        local = None if room is None else local_of(room)
-        if local is not None:
+        if room is not None and (local := local_of(room)) is not None:
             self._look(local.identity)
 
     def _look_at_room(self) -> None:
@@ -232,6 +231,7 @@ class Attachment:
             elif closed:
                 line.end()
             else:
+                line.seat.last(heard.info(self._name), heard.number, self._credentials)
                 line.cut(park=True)
                 self._news.left(line.seat)
 

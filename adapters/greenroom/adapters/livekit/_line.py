@@ -300,6 +300,7 @@ class Line:
             await asyncio.wait([self._opening])
         self._release()
         try:
+            await self.seat.settled()
             if self.stream is not None:
                 await self.stream.drain()
                 await self.stream.released()

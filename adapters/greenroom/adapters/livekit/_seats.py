@@ -5,6 +5,7 @@ until it is open, so events of the room may come at any time.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -19,7 +20,7 @@ from greenroom.actors import (
     StreamInfo,
     Track,
 )
-from greenroom.supervision import Future, ThreadRuntime
+from greenroom.supervision import Future, SupervisionError, ThreadRuntime
 
 if TYPE_CHECKING:
     from greenroom.adapters.livekit._lobby import Lobby
@@ -184,6 +185,8 @@ class Seat:
         self._lock = new_lock()
         self._track: Track | None = None
         self._wanted: tuple[StreamInfo | None, int, Any] = (None, 0, UNTOUCHED)
+        self._last: Any = UNTOUCHED
+        """The credentials that are told before the end, once that has come."""
 
     async def open(self) -> Track:
         """Open the track, and tell it what is wanted."""
@@ -218,6 +221,20 @@ class Seat:
             self._wanted = (info, number, credentials)
             if self._track is not None:
                 self._tell(self._track, at_once)
+
+    def last(self, info: StreamInfo, number: int, credentials: Credentials | None) -> None:
+        """Say what the processors are told before the track's end: its room may be telling others first. Any thread."""
+        with self._lock:
+            self._wanted, self._last = (info, number, UNTOUCHED), credentials
+
+    async def settled(self) -> None:
+        """Tell them that, and return when it is on its way: ahead of whatever the streams are told now."""
+        with self._lock:
+            track, last = self._track, self._last
+        if track is not None and last is not UNTOUCHED:
+            self._tell(track, last)
+            with suppress(SessionError, SupervisionError):  # it has left already
+                await track.settled()
 
     def _tell(self, track: Track, at_once: Any = UNTOUCHED) -> None:
         info, number, credentials = self._wanted
