@@ -245,18 +245,11 @@ class Cell(Ending):
         with self.lock:
             if life is not self.life or self.state != NEW or self.epoch != epoch:
                 return
-            self.state = STARTING
-            if self.start_ns is not None:
-                overrun = partial(self.overrun, life, self.start_ns, None)
-                life.start_timer = self.system.runtime.call_later(self.start_ns, overrun)
+            self.enter_start(life)
         try:
             if self.register is not None:
                 self.system.names.claim(self.register, self)
-            life.actor = actor = object.__new__(self.actor_class)
-            actor._cell = self
-            actor._life = life
-            actor.__init__(*self.args, **self.kwargs)
-            extra = actor.on_start()
+            extra = self.make_actor(life)
         except BaseException as error:  # noqa: BLE001 - as above
             self.crash(error, life, epoch)
             return
@@ -264,6 +257,21 @@ class Cell(Ending):
             self.begin_end(Normal(), life, epoch, ignored=True)
         elif extra is not START_LATER:
             self.acknowledge(extra, life, epoch)
+
+    def enter_start(self, life: Incarnation) -> None:
+        """Go to ``starting``, with the budget for that; under the lock."""
+        self.state = STARTING
+        if self.start_ns is not None:
+            overrun = partial(self.overrun, life, self.start_ns, None)
+            life.start_timer = self.system.runtime.call_later(self.start_ns, overrun)
+
+    def make_actor(self, life: Incarnation) -> Any:
+        """Construct the actor, and return what its ``on_start`` returns."""
+        life.actor = actor = object.__new__(self.actor_class)
+        actor._cell = self
+        actor._life = life
+        actor.__init__(*self.args, **self.kwargs)
+        return actor.on_start()
 
     def acknowledge(self, extra: Any, life: Incarnation, epoch: int | None = None) -> None:
         """Say that it has started; the first time counts.

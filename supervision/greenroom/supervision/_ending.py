@@ -143,9 +143,12 @@ class Ending(Budgeted):
                 now.note_stop(asking)
             now.asking, asking = None, now.asking
             self.control_lane().appendleft((Ending._fenced, now, reason))
+            loan = self.system.loans.get(thread)  # not there any more once the thread is out of our hands
         if thread:
             self.system.runtime.abandon(thread)
             self.executor.submit(self)  # in the place of the thread that was given up
+            if loan is not None:
+                loan.call_back()
         else:
             self.wake()
         if asking is not None and asking.reply is not None:

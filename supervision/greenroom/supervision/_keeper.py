@@ -1,8 +1,8 @@
 """Carries out what a family decides: starts, watches and stops one supervisor's children, and answers for them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
 from greenroom.supervision import _checks
 from greenroom.supervision._actor import Actor
@@ -25,24 +25,21 @@ from greenroom.supervision._decisions import (
 from greenroom.supervision._family import Family
 from greenroom.supervision._future import Future
 from greenroom.supervision._incarnation import OwnTimer
+from greenroom.supervision._lent import start_together
 from greenroom.supervision._making import spawned
 from greenroom.supervision._program import program_of_spec
 from greenroom.supervision._ref import ActorRef
 from greenroom.supervision._respec import budget_ns, check_update, respec, startable
-from greenroom.supervision._restart import SHUTDOWN, Cause, Crashed, FailedToStart, Shutdown, is_abnormal
+from greenroom.supervision._restart import SHUTDOWN, Cause, FailedToStart, Shutdown, error_of, is_abnormal
 from greenroom.supervision._subtree import spend_for, tell_exceeded
 from greenroom.supervision._telling import tell_gave_up, tell_report, tell_restarting
 from greenroom.supervision._template import spec_to_start
+from greenroom.supervision._waiting import Opener, Waiting, answer, answered
 from greenroom.supervision.errors import ActorStopped, AlreadyStarted, ChildNotFound, StartFailed
 from greenroom.supervision.events import ReportContext
 from greenroom.supervision.signals import ChildEnded, ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import FlightKind
 from greenroom.supervision.spec import ChildSpec, SupervisorFlags, check_children
-
-Opener: TypeAlias = Callable[[], Future[Any]]
-"""Gives the future that is to be answered; called once it is sure that the request is not refused."""
-_Waiting: TypeAlias = dict[str, tuple[Future[Any], ...]]
-"""Who waits for the start, or the end, of which child."""
 
 
 class Keeper:
@@ -67,9 +64,11 @@ class Keeper:
         """Of the children that were started at least once."""
         self._timers: dict[str, tuple[OwnTimer, int]] = {}
         """What starts a child, and when, that is in back-off."""
-        self._starters: _Waiting = {}
-        self._stoppers: _Waiting = {}
-        self._rearranged = False
+        self._starters: Waiting = {}
+        self._stoppers: Waiting = {}
+        self._rearranged = self._hearing = False
+        self._next: Any = None
+        """Who is to be started in the last line of a step in which a signal is heard."""
         self._at_once = actor._cell.system.runtime.throughput - 1 if unheard else 0
         """So many children may be stopped, and heard of, in one step: what `Supervisor.on_child` is not told of."""
         self.family = Family(actor.path, flags, partial(spend_for, actor._cell), template)
@@ -158,14 +157,14 @@ class Keeper:
     def stop_for(self, child: str | ActorRef[Any], opener: Opener) -> Future[Any]:
         """Stop a child, and answer when it is over."""
         if isinstance(child, ActorRef) and not child.is_alive():
-            return _answered(opener())
+            return answered(opener())
         known = self.family.get(self.id_of(child))
         decisions = self.family.stop(known.id)
         reply = opener()
         if known.status is STOPPED:
             self._perform(decisions)
             self._let_rest(known.id)
-            return _answered(reply)
+            return answered(reply)
         self._stoppers[known.id] = (*self._stoppers.get(known.id, ()), reply)
         self._perform(decisions)
         return reply
@@ -219,25 +218,26 @@ class Keeper:
         name, booted = cell.name, cell.name == self._booting
         if self._cells.get(name) is not cell:
             return False
+        self._hearing = self._up and self._at_once > 0
         if isinstance(signal, ChildStarted):  # `match` takes longer
-            decisions = self.family.started(name, self._runtime.now_ns())
-            if decisions:
-                self._perform(decisions)
+            if cell.has(signal.incarnation):  # else it has ended at once since it said so
+                self._perform(self.family.started(name, self._runtime.now_ns()))
             if self._starters:
-                _answer(self._starters, name, StartedChild(ref=signal.child, extra=signal.extra))
+                answer(self._starters, name, StartedChild(ref=signal.child, extra=signal.extra))
         elif isinstance(signal, ChildEnded):
             self._on_ended(signal)
         elif isinstance(signal, ChildIgnored):
-            self._perform(self.family.ignored(name))
-            _answer(self._starters, name, StartedChild(ref=None))
-            _answer(self._stoppers, name, None)
-            self._let_rest(name)
+            self._on_ignored(name)
         else:
             self._on_failed(signal, booted=booted)
         if booted:
             self._booting = ""
         if not (self._up or self._booting) and self._actor.starting and self.family.is_settled:
             self._boot_next()
+        self._hearing = False
+        first, self._next = self._next, None
+        if first is not None:  # the last thing that is done: this step may be left in the middle of it
+            start_together(self._actor._cell, first, self._at_once, self._following)
         return True
 
     def _let_rest(self, name: str) -> None:
@@ -248,6 +248,12 @@ class Keeper:
         if known is not None and known.status is STOPPED and ref:
             ref._cell.rest()
 
+    def _on_ignored(self, name: str) -> None:
+        self._perform(self.family.ignored(name))
+        answer(self._starters, name, StartedChild(ref=None))
+        answer(self._stoppers, name, None)
+        self._let_rest(name)
+
     def _on_failed(self, signal: ChildFailed, *, booted: bool) -> None:
         name, cause = signal.child.name, FailedToStart(signal.error)
         if self.family.get(name).status is not STOPPING:
@@ -257,7 +263,7 @@ class Keeper:
         failed = StartFailed(name, signal.error)
         for reply in self._starters.pop(name, ()):
             reply.try_fail(failed)
-        _answer(self._stoppers, name, None)
+        answer(self._stoppers, name, None)
         self._let_rest(name)
         if booted:
             raise failed
@@ -271,7 +277,7 @@ class Keeper:
         runtime = self._runtime
         self._perform(self.family.ended(name, cause, runtime.now_ns(), runtime.random.random()), cause)
         if self._stoppers:
-            _answer(self._stoppers, name, None)
+            answer(self._stoppers, name, None)
         self._let_rest(name)
 
     # -- carrying out -------------------------------------------------------------------------------------------
@@ -311,7 +317,10 @@ class Keeper:
             own = self._actor._cell
             if own.zombies:
                 own.refuse_zombies()
-            cell.start()
+            if self._hearing and not (self._next or child in self._starters or self.family.is_settled):
+                self._next = cell
+            else:
+                cell.start()
             return
         spec = known.spec
         actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
@@ -355,6 +364,17 @@ class Keeper:
             self._perform(decisions[:-1])
             child = decisions[-1].child
 
+    def _following(self, cell: Any) -> Any:
+        """Hear that a member is up; return who is to be started next, if that is all there is to do."""
+        decisions = self.family.started(cell.name, self._runtime.now_ns())
+        first = decisions[0] if decisions else None
+        child = self._cells.get(first.child) if isinstance(first, Start) else None
+        if child is None or child.name in self._starters or self._system.observers:
+            self._perform(decisions)
+            return None
+        self._timers.pop(child.name, None)
+        return child
+
     def _start_after(self, child: str, delay_ns: int) -> None:
         due_ns = self._actor.runtime.now_ns() + delay_ns
         self._timers[child] = (self._actor.after(delay_ns, self._due, child), due_ns)
@@ -377,23 +397,5 @@ class Keeper:
     def _give_up(self, child: str, because: Cause | None) -> None:
         tell_gave_up(self._actor._cell, self.family, child)
         if self._actor.starting:
-            raise StartFailed(child, _exception(because, self._actor.path))
+            raise StartFailed(child, error_of(because) or ActorStopped(self._actor.path))
         self._actor.end(Shutdown(f"restart intensity exceeded by {child!r}"))
-
-
-def _answer(waiting: _Waiting, child: str, what: Any) -> None:
-    for reply in waiting.pop(child, ()):
-        reply.try_set(what)
-
-
-def _answered(reply: Future[Any]) -> Future[Any]:
-    reply.try_set(None)
-    return reply
-
-
-def _exception(cause: Cause | None, path: str) -> BaseException:
-    match cause:
-        case Crashed(exception=error) | FailedToStart(exception=error):
-            return error
-        case _:
-            return ActorStopped(path)

@@ -145,6 +145,10 @@ class Place(Mailbox):
         """The present incarnation's object, if there is one."""
         return self.life.actor
 
+    def has(self, incarnation: int) -> bool:
+        """Whether that is the present incarnation, of whose end the parent has not heard."""
+        return incarnation == self.incarnation and self.state != DOWN
+
     def is_starting(self, life: Incarnation) -> bool:
         """Whether ``life`` has not acknowledged its start yet."""
         return life is self.life and self.state == STARTING
@@ -180,14 +184,19 @@ class Place(Mailbox):
                 return
             if self.state != DOWN:
                 raise ChildRunning(self.name)
-            self.resting = False
-            self.incarnation += 1
-            if self.incarnation > 1:
-                self.note(_RESTARTING)
-            self.life = Incarnation(self.incarnation)
+            life = self.renew()
             self.state = NEW
-            self.control_lane().append((type(self).begin, self.life, None))
+            self.control_lane().append((type(self).begin, life, None))
         self.wake()
+
+    def renew(self) -> Incarnation:
+        """Have the next incarnation, of which nothing runs yet; under the lock."""
+        self.resting = False
+        self.incarnation += 1
+        if self.incarnation > 1:
+            self.note(_RESTARTING)
+        self.life = life = Incarnation(self.incarnation)
+        return life
 
     def note(self, kind: FlightKind, detail: str = "", incarnation: int | None = None) -> None:
         """Have the flight recorder note that something has happened, to the present incarnation by default."""

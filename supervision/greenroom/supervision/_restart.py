@@ -82,6 +82,11 @@ Cause: TypeAlias = Normal | Shutdown | Crashed | Fenced | FailedToStart
 """How an incarnation ended: a closed union."""
 
 
+def error_of(cause: Cause | None) -> BaseException | None:
+    """Return the error of which somebody has ended, if it was one."""
+    return cause.exception if isinstance(cause, Crashed | FailedToStart) else None
+
+
 def is_abnormal(cause: Cause) -> bool:
     """Whether an end is one that nobody wanted."""
     match cause:

@@ -79,6 +79,8 @@ class ActorSystem(ClosedByAwait, Named):
         self.graves = Graves()
         self.hung: dict[int, tuple[str, int]] = {}
         """Path and incarnation of those in whose code a thread that was given up may still hang, by thread."""
+        self.loans: dict[int, Any] = {}
+        """Whose step lends its thread to the starts of children, by thread."""
         self._owns_runtime = runtime is None
         self.runtime: Any = ThreadRuntime() if runtime is None else runtime
         self.observers: tuple[Callable[[SystemEvent], None], ...] = ()
