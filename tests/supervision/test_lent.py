@@ -16,13 +16,19 @@ from greenroom.supervision import (
     IGNORE,
     START_LATER,
     Actor,
+    ActorCrashed,
     ActorRef,
+    ActorStopped,
     ActorSystem,
     Backoff,
+    BlockingInHandler,
     ChildInfo,
     ChildSpec,
     CountChildren,
     Dispatcher,
+    MailboxSpec,
+    OnCrash,
+    OnRestart,
     StopChild,
     Strategy,
     Supervisor,
@@ -31,6 +37,7 @@ from greenroom.supervision import (
     WhichChildren,
 )
 from greenroom.supervision._place import ENDED, RUNNING
+from greenroom.supervision.events import ActorStarted
 from greenroom.supervision.snapshot import FlightKind
 
 MANY = 100
@@ -150,6 +157,16 @@ class Gate:
         assert self.open.wait(PATIENCE_S)
 
 
+class Holding(Supervisor):
+    """Can be held up in a message."""
+
+    def on_receive(self, message: Any) -> Any:
+        if isinstance(message, Gate):
+            message(self)
+            return None
+        return super().on_receive(message)
+
+
 def test_members_start_in_order_each_once_and_on_few_threads(real: ActorSystem, script: Script) -> None:
     """However many there are; and again and again."""
     ref = start(real)
@@ -178,6 +195,9 @@ def test_each_has_its_thread_and_its_refs_and_can_do_what_an_actor_can(
         actor.spawn(Member, name="of its own")
         actor.after(1, rang.set)
         actor.actor_ref.tell("to itself")
+        with pytest.raises(BlockingInHandler) as refused:
+            ref.ask(WhichChildren(), timeout=PATIENCE_S)
+        assert refused.value.actor == actor.path
 
     script.at[str(HERE), 2] = act
     child(ref, 30).ref.tell("crash")
@@ -192,13 +212,20 @@ def test_a_start_that_takes_its_time_holds_up_the_next_ones_and_not_the_supervis
     real: ActorSystem, script: Script
 ) -> None:
     """It answers meanwhile; when the start is done the others follow, in order and once."""
-    ref = start(real)
-    gate = script.at[str(HERE), 2] = Gate()
+    ref = start(real, top=Holding)
+    here, epoch = child(ref, HERE).ref._cell, ref._cell.epoch
+    gate, held = Gate(), Gate()
+    script.at[str(HERE), 2] = gate
     child(ref, 30).ref.tell("crash")
     assert gate.reached.wait(PATIENCE_S)
     assert child(ref, HERE).status.value == "restarting"
-    assert script.starts == everybody(2)[: HERE + 1]
+    ref.tell(held)
+    assert held.reached.wait(PATIENCE_S)
     gate.open.set()
+    wait_until(lambda: here.state == RUNNING and not real.loans)
+    assert script.starts == everybody(2)[: HERE + 1], "who was told to go on elsewhere did both"
+    assert ref._cell.epoch == epoch + 1
+    held.open.set()
     script.up()
     assert script.starts == everybody(2)
     assert incarnations(ref) == {2}
@@ -339,9 +366,16 @@ def test_a_member_that_crashes_while_the_next_ones_start(real: ActorSystem, scri
     """Its supervisor hears of that before it starts many more, and begins another attempt."""
     ref = start(real)
     first = child(ref, 3).ref
-    script.at[str(HERE), 2] = lambda _: first.tell("crash")
+
+    def act(_: Any) -> None:
+        first.tell("crash")
+        wait_until(lambda: first._cell.state == ENDED)
+
+    script.at[str(HERE), 2] = act
     child(ref, 30).ref.tell("crash")
     script.up()
+    assert script.starts[: HERE + 1] == everybody(2)[: HERE + 1]
+    assert set(script.starts[HERE + 2 :]).isdisjoint(everybody(2)[: HERE + 2])
     wait_until(lambda: first.ask("there?", timeout=PATIENCE_S) == ("there?", 3))
     wait_until(lambda: ref.ask(CountChildren(), timeout=PATIENCE_S).active == MANY)
 
@@ -359,16 +393,78 @@ def test_what_waits_at_a_member_is_handled_by_its_next_incarnation(real: ActorSy
     assert [each.get(timeout=PATIENCE_S) for each in answers] == [("before", 2), ("in it", 2), ("after", 2)]
 
 
-def test_who_is_not_simple_takes_its_turn(real: ActorSystem, script: Script) -> None:
-    """One with a thread of its own runs there, and one with a registered name has it again."""
-    ref = start(real, dispatcher=Dispatcher.PINNED, register="somebody")
+def test_who_has_a_thread_of_its_own_starts_there(real: ActorSystem, script: Script) -> None:
+    """Its turn comes in order all the same."""
+    ref = start(real, dispatcher=Dispatcher.PINNED)
     seen: list[str] = []
     script.at[str(HERE), 2] = lambda _: seen.append(threading.current_thread().name)
     child(ref, 30).ref.tell("crash")
     script.up()
     assert script.starts == everybody(2)
     assert str(HERE) in seen[0]
+
+
+def test_who_has_a_name_has_it_again(real: ActorSystem, script: Script) -> None:
+    """Even if somebody has freed it meanwhile."""
+    ref = start(real, register="somebody")
+    real.unregister("somebody")
+    child(ref, 30).ref.tell("crash")
+    script.up()
     assert real.whereis("somebody") == child(ref, HERE).ref
+
+
+def test_who_drops_its_messages_at_a_restart_does_so(real: ActorSystem, script: Script) -> None:
+    """What waits at one that is down is dealt with as its mailbox says."""
+    ref = start(real, mailbox=MailboxSpec(on_restart=OnRestart.DROP))
+    here = child(ref, HERE).ref
+    answers: list[Any] = []
+
+    def act(_: Any) -> None:
+        answers.append(here.ask("before", block=False))
+        wait_until(lambda: not here._cell.idle.locked())  # it has been looked at, and is at rest
+
+    script.at["10", 2] = act
+    child(ref, 30).ref.tell("crash")
+    script.up()
+    with pytest.raises(ActorStopped):
+        answers[0].get(timeout=PATIENCE_S)
+
+
+def test_a_message_that_is_tried_twice_is(real: ActorSystem, script: Script) -> None:
+    """Over which the origin of it all has crashed."""
+    ref = start(real, mailbox=MailboxSpec(on_crash=OnCrash.RETRY_ONCE))
+    answer = child(ref, HERE).ref.ask("crash", block=False)
+    with pytest.raises(ActorCrashed):
+        answer.get(timeout=PATIENCE_S)
+    wait_until(lambda: incarnations(ref) >= {3} and ref.ask(CountChildren()).active == MANY)
+    assert script.failures == [(str(HERE), "crash")] * 2
+
+
+def test_observers_are_told_of_each_start(real: ActorSystem, script: Script) -> None:
+    """In order, each once."""
+    ref = start(real)
+    seen: list[tuple[str, int]] = []
+
+    def note(event: Any) -> None:
+        if isinstance(event, ActorStarted):
+            seen.append((event.path.rpartition("/")[2], event.incarnation))
+
+    forget = real.observe(note)
+    child(ref, 30).ref.tell("crash")
+    script.up()
+    listed(ref)
+    forget()
+    assert seen == everybody(2)
+
+
+def test_who_waited_for_its_back_off_waits_no_more(real: ActorSystem, script: Script) -> None:
+    """Nothing is left of the timer when its group is up."""
+    ref = start(real, backoff=Backoff(initial_ns=1 * MS, max_ns=1 * MS, jitter=0, immediate_first=False))
+    child(ref, HERE).ref.tell("crash")
+    script.up()
+    listed(ref)
+    assert child(ref, HERE).restarts == 1
+    assert ref._cell.life.actor._keeper.due_ns(str(HERE)) is None
 
 
 def test_a_stop_of_the_supervisor_while_a_member_hangs_ends_in_its_budget(
@@ -429,20 +525,10 @@ def test_the_flight_recorder_has_each_start(real: ActorSystem, script: Script) -
     assert kinds == [FlightKind.RESTARTING, FlightKind.STARTED, FlightKind.ENDED]
 
 
-class Holding(Supervisor):
-    """Can be held up in a message."""
-
-    def on_receive(self, message: Any) -> Any:
-        if isinstance(message, Gate):
-            message(self)
-            return None
-        return super().on_receive(message)
-
-
 def test_who_is_stopped_before_anybody_has_heard_that_it_is_up_is_down(script: Script) -> None:
     """It ends at once, and then the supervisor hears that it had started: too late, for the next incarnation counts."""
     with closing(ThreadRuntime(pool_threads=4)) as runtime, ActorSystem(runtime) as system:
-        ref = start(system, top=Holding, register="takes its turn")
+        ref = start(system, top=Holding, record_messages=True)
         first = child(ref, 3).ref
         held = Gate()
 

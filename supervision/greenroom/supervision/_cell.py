@@ -247,8 +247,6 @@ class Cell(Ending):
                 return
             self.enter_start(life)
         try:
-            if self.register is not None:
-                self.system.names.claim(self.register, self)
             extra = self.make_actor(life)
         except BaseException as error:  # noqa: BLE001 - as above
             self.crash(error, life, epoch)
@@ -266,7 +264,9 @@ class Cell(Ending):
             life.start_timer = self.system.runtime.call_later(self.start_ns, overrun)
 
     def make_actor(self, life: Incarnation) -> Any:
-        """Construct the actor, and return what its ``on_start`` returns."""
+        """Construct the actor, by its registered name if it has one, and return what its ``on_start`` returns."""
+        if self.register is not None:
+            self.system.names.claim(self.register, self)
         life.actor = actor = object.__new__(self.actor_class)
         actor._cell = self
         actor._life = life

@@ -317,7 +317,7 @@ class Keeper:
             own = self._actor._cell
             if own.zombies:
                 own.refuse_zombies()
-            if self._hearing and not (self._next or child in self._starters or self.family.is_settled):
+            if self._hearing and not (self._next or self.family.is_settled):
                 self._next = cell
             else:
                 cell.start()
@@ -369,7 +369,7 @@ class Keeper:
         decisions = self.family.started(cell.name, self._runtime.now_ns())
         first = decisions[0] if decisions else None
         child = self._cells.get(first.child) if isinstance(first, Start) else None
-        if child is None or child.name in self._starters or self._system.observers:
+        if child is None:
             self._perform(decisions)
             return None
         self._timers.pop(child.name, None)

@@ -114,7 +114,7 @@ class Loan:
 
     def _begin(self, cell: Cell) -> bool:
         """Take a cell that rests into this thread's hands, with its next incarnation; false if it is not as simple as that."""
-        simple = type(cell) is Cell and cell.executor is self._host.executor and cell.register is None
+        simple = type(cell) is Cell and cell.executor is self._host.executor
         if not (simple and not cell.system.observers and cell.idle.acquire(False)):
             return False
         again = False
