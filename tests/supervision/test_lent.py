@@ -50,7 +50,7 @@ class Script:
     """What the members do at their starts, and what has been seen of those."""
 
     def __init__(self) -> None:
-        self.at: dict[tuple[str, int], Any] = {}
+        self.at: dict[tuple[str, int], Callable[[Member], Any]] = {}
         """What is called in the start of a member, by its name and incarnation: with the actor."""
         self.starts: list[tuple[str, int]] = []
         self.failures: list[tuple[str, str]] = []
