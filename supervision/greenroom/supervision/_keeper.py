@@ -323,13 +323,10 @@ class Keeper:
                 cell.start()
             return
         spec = known.spec
-        actor_class, args, kwargs = program_of_spec(spec, self.family.flags.shared_args)
         ref = spawned(
             self._actor._own(),
             spec.id,
-            actor_class,
-            args,
-            kwargs,
+            *program_of_spec(spec, self.family.flags.shared_args),
             dispatcher=spec.dispatcher,
             mailbox=spec.mailbox,
             shutdown_ns=budget_ns(spec),
