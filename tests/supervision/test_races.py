@@ -297,7 +297,7 @@ def test_an_answer_that_is_given_as_its_actor_ends_harms_nobody(caplog: pytest.L
             return looks.pop() if looks else None
 
         @deferred.setter
-        def deferred(self, _: Any) -> None:
+        def deferred(self, _: Any) -> None:  # pyright: ignore[reportIncompatibleVariableOverride] - a look is what is tested
             """Nothing: it is being made."""
 
     answer.add_done_callback(Ends(1)._was_answered)
