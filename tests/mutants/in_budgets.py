@@ -108,9 +108,9 @@ BUDGETS: Final[tuple[Mutant, ...]] = (
         "backoff-change-drops",
         "another spec of a back-off is not taken",
         "supervision._backoff",
-        '        """Go on with another spec, from the failures that were counted so far."""\n'
-        "        self._spec = spec",
-        '        """Go on with another spec, from the failures that were counted so far."""',
+        '            BadSpec: it is none; nothing has changed.\n        """\n'
+        '        self._spec = _checks.instance("spec", spec, Backoff)',
+        '            BadSpec: it is none; nothing has changed.\n        """',
     ),
     mutant(
         "innermost",

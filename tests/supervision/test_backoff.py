@@ -1,7 +1,9 @@
 """Waits between restarts, against the formula computed with unbounded fractions."""
 
+import math
 from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -149,14 +151,31 @@ def test_a_start_that_fails_is_never_health() -> None:
 
 
 def test_bugs_of_ours_are_asserted() -> None:
-    """Dice out of range and time that goes backwards come from us, not from users."""
+    """The clock is monotonic by contract."""
     state = BackoffState(PLAIN)
     state.started(5)
     with pytest.raises(AssertionError, match="backwards"):
         state.ended(4)
-    for dice in (-0.1, 1.0):
-        with pytest.raises(AssertionError):
-            state.next(dice)
+
+
+@pytest.mark.parametrize("dice", [-0.1, 1.0, math.nan, None, "0.5", []])
+def test_dice_are_from_0_to_less_than_1(dice: Any) -> None:
+    """Others would give waits that the spec does not have; no wait is counted."""
+    state = BackoffState(PLAIN)
+    with pytest.raises(BadSpec, match=r"dice is .*; it must be a number from 0 to less than 1"):
+        state.next(dice)
+    assert state.failures == 0
+
+
+@pytest.mark.parametrize("spec", [None, 5, Backoff, {"initial_ns": 1}])
+def test_a_state_has_a_spec(spec: Any) -> None:
+    """When it is made, and when that is changed."""
+    with pytest.raises(BadSpec, match=r"spec is .*; it must be a Backoff"):
+        BackoffState(spec)
+    state = BackoffState(PLAIN)
+    with pytest.raises(BadSpec, match=r"spec is .*; it must be a Backoff"):
+        state.change(spec)
+    assert state.next(MIDDLE) == BackoffState(PLAIN).next(MIDDLE)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import PATIENCE_S, Tree, act, flags, worker
+from tests.supervision.supkit import PATIENCE_S, Tree, act, fail, flags, wait_until, worker
 
 from greenroom.supervision import (
     ActorCrashed,
+    ActorRef,
     ActorSystem,
     BadSpec,
     ChildSpec,
@@ -28,6 +29,7 @@ from greenroom.supervision import (
 )
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.simulated import SimulatedRuntime
+from greenroom.supervision.tasks import current
 from greenroom.supervision.treeserver import serve_tree
 
 TIMES = [math.nan, -math.inf, "1", True, 10**400, [], b"1"]
@@ -135,6 +137,94 @@ def test_what_is_no_cause_is_refused_and_nobody_waits_for_that_end(either: Actor
     tree.until(a=2)
     error = refused(lambda actor: actor.stop_later(actor.spawn(Probe, name="below"), cause), either)
     assert (error.field, error.value) == ("cause", cause)
+
+
+@pytest.mark.parametrize("cause", ["", 0, [], False], ids=repr)
+def test_what_is_no_cause_but_counts_as_nothing_is_refused_too(virtual: ActorSystem, cause: Any) -> None:
+    """By default a child is told to shut down; that is said by None, and not by what happens to be empty."""
+    error = refused(lambda actor: actor.stop_later(actor.spawn(Probe, name="below"), cause), virtual)
+    assert (error.field, error.value) == ("cause", cause)
+
+
+@pytest.mark.parametrize("reason", [None, 5, [], b"why"], ids=repr)
+def test_a_child_is_given_up_for_a_reason_that_is_a_text(either: ActorSystem, reason: Any) -> None:
+    """It is logged and told as one; else the machine would fail in the middle of that."""
+    parent = either.start(Probe)
+    below: ActorRef[Any] = act(parent, lambda actor: actor.spawn(Probe, name="below"))
+    assert act(below, lambda actor: actor.path) == f"{parent.path}/below"
+    with pytest.raises(ActorCrashed) as crashed:
+        act(parent, lambda actor: actor.fence_child(below, reason))
+    assert isinstance(crashed.value.cause, BadSpec)
+    assert (crashed.value.cause.field, crashed.value.cause.value) == ("reason", reason)
+    wait_until(either, lambda: not below.is_alive())
+    assert below._cell.life.cause == Shutdown()
+
+
+@pytest.mark.parametrize("monitor", [None, "1", [], {}, -1, 1.5, True], ids=repr)
+def test_what_is_no_monitor_is_not_taken_back(virtual: ActorSystem, monitor: Any) -> None:
+    """A number that has fired is harmless, but what never was one is a mistake."""
+    error = refused(lambda actor: actor.demonitor(monitor), virtual)
+    assert error.field == "monitor"
+    assert act(virtual.start(Probe), lambda actor: actor.demonitor(12345)) is None
+
+
+@pytest.mark.parametrize("name", [None, 5, [], {}, object(), b"a"], ids=repr)
+def test_a_name_that_is_looked_for_is_a_text(virtual: ActorSystem, name: Any) -> None:
+    """Nobody else could have it. A text that nobody has, and that cannot be registered, is not found."""
+    ref = virtual.start(Probe)
+    for call in (virtual.whereis, virtual.unregister, lambda wrong: virtual.register(wrong, ref)):
+        with pytest.raises(BadSpec, match=r"name is .*; it must be a .*text") as error:
+            call(name)
+        assert error.value.field == "name"
+    assert virtual.whereis("") is None
+    assert not virtual.unregister("x" * 1000)
+
+
+@pytest.mark.parametrize("error", [None, "why", 5, ValueError, []], ids=repr)
+def test_an_answer_fails_with_an_exception(either: ActorSystem, error: Any) -> None:
+    """Whoever waits could not be told anything else. The answer is as open as before."""
+    answer = Future[int]()
+    with pytest.raises(BadSpec, match=r"error is .*; it must be an exception"):
+        answer.try_fail(error)
+    assert answer.try_set(5)
+
+    async def fails() -> None:
+        letter = await current().receive()
+        letter.fail(error)
+
+    with pytest.raises(ActorCrashed) as crashed:
+        either.start(fails).ask("hello", timeout=PATIENCE_S)
+    assert isinstance(crashed.value.cause, BadSpec)
+
+
+@pytest.mark.parametrize(
+    "info",
+    [None, 5, "ab", [], (), (ValueError,), (None, None, None), (ValueError, None), [1, 2, 3]],
+    ids=repr,
+)
+def test_an_answer_fails_with_what_is_being_handled(info: Any) -> None:
+    """Or with what is given in the form of that."""
+    answer = Future[int]()
+    with pytest.raises(BadSpec, match=r"exc_info is .*; it must be what sys.exc_info\(\) returns"):
+        answer.set_exception(info)
+    assert not answer.done()
+    try:
+        fail()
+    except RuntimeError:
+        answer.set_exception()
+    with pytest.raises(RuntimeError, match="on purpose"):
+        answer.get()
+
+
+@pytest.mark.parametrize("callback", [None, 5, "call"], ids=repr)
+def test_what_is_called_with_an_answer_can_be_called(callback: Any) -> None:
+    """Refused where it is given; it would be noticed by a line in the log only."""
+    answer = Future[int]()
+    for call in (answer.add_done_callback, answer.set_get_hook):
+        with pytest.raises(BadSpec, match=r"is .*; it must be something that can be called"):
+            call(callback)
+    assert answer.try_set(5)
+    assert answer.get() == 5
 
 
 @pytest.mark.parametrize("cause", [None, Normal(), Shutdown("why"), Crashed(ValueError("why"))], ids=repr)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenroom.supervision._intensity import Intensity
+from greenroom.supervision.errors import BadSpec
 
 
 class Otp:
@@ -118,11 +119,27 @@ def test_time_that_goes_backwards_is_our_bug() -> None:
             ask(4)
 
 
-@pytest.mark.parametrize(("limit", "period_ns"), [(-1, 1), (0, 0)])
-def test_the_flags_have_checked_limit_and_period(limit: int, period_ns: int) -> None:
-    """`SupervisorFlags` refuses these to users; here they are our bug."""
-    with pytest.raises(AssertionError):
-        Intensity(limit, period_ns)
+NO_COUNTS: tuple[Any, ...] = (-1, None, "1", 1.5, True, 10**19, [])
+
+
+@pytest.mark.parametrize("wrong", NO_COUNTS, ids=repr)
+@pytest.mark.parametrize("field", ["limit", "period_ns"])
+def test_limit_and_period_are_checked(field: str, wrong: Any) -> None:
+    """When it is made, and when they are changed: then nothing is."""
+    given = {"limit": 1, "period_ns": 10, field: wrong}
+    with pytest.raises(BadSpec, match=rf"Intensity.{field} is .*; it must be an integer from"):
+        Intensity(**given)
+    intensity = Intensity(1, 10)
+    with pytest.raises(BadSpec, match=rf"Intensity.{field} is .*; it must be an integer from"):
+        intensity.change(**given)
+    assert intensity.view(0) == (0, 1, 10)
+
+
+def test_a_period_is_not_empty() -> None:
+    """A limit may be 0."""
+    assert not Intensity(0, 1).admit(0)
+    with pytest.raises(BadSpec, match=r"Intensity.period_ns is 0"):
+        Intensity(0, 0)
 
 
 def test_a_limit_that_was_lowered_may_be_raised_again() -> None:

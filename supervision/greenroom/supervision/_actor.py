@@ -264,7 +264,7 @@ class Actor(pykka.Actor):
         Raises:
             BadSpec: ``child`` is no child of this actor, or ``cause`` none that an actor can end by.
         """
-        checked_child(self._own(), child).request_stop(checked_cause(cause or SHUTDOWN))
+        checked_child(self._own(), child).request_stop(SHUTDOWN if cause is None else checked_cause(cause))
 
     def fence_child(self, child: ActorRef[Any], reason: str, *, stuck: bool = False) -> None:
         """Give a child up at once; `on_child` hears of its end.
@@ -276,9 +276,10 @@ class Actor(pykka.Actor):
                 is replaced too.
 
         Raises:
-            BadSpec: ``child`` is no child of this actor.
+            BadSpec: ``child`` is no child of this actor, or ``reason`` no text.
         """
         cell = checked_child(self._own(), child)
+        _checks.instance("reason", reason, str)
         if stuck:
             cell.system.replace_thread_of(cell)
         cell.fence(reason)
@@ -310,7 +311,12 @@ class Actor(pykka.Actor):
         return key
 
     def demonitor(self, monitor: int) -> None:
-        """Take a monitor back; harmless if it has fired."""
+        """Take a monitor back; harmless if it has fired.
+
+        Raises:
+            BadSpec: ``monitor`` is nothing that `monitor` returns.
+        """
+        _checks.integer("monitor", monitor, least=0, most=LONGEST_NS)
         target = (self._life.monitors or {}).pop(monitor, None)
         if target is not None:
             target.unwatch(monitor)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from greenroom.supervision import _checks
+from greenroom.supervision.errors import BadSpec
 
 MILLISECOND_NS: Final = 1_000_000
 SECOND_NS: Final = 1_000_000_000
@@ -57,12 +58,15 @@ class BackoffState:
 
     The supervisor says `started` and `ended` and asks for the `next` wait. A start that fails is no `started`,
     so it never counts as health.
+
+    Raises:
+        BadSpec: ``spec`` is no `Backoff`.
     """
 
     __slots__ = ("_failures", "_spec", "_started_ns")
 
     def __init__(self, spec: Backoff) -> None:
-        self._spec = spec
+        self._spec = _checks.instance("spec", spec, Backoff)
         self._failures = 0
         self._started_ns: int | None = None
 
@@ -72,8 +76,12 @@ class BackoffState:
         return self._failures
 
     def change(self, spec: Backoff) -> None:
-        """Go on with another spec, from the failures that were counted so far."""
-        self._spec = spec
+        """Go on with another spec, from the failures that were counted so far.
+
+        Raises:
+            BadSpec: it is none; nothing has changed.
+        """
+        self._spec = _checks.instance("spec", spec, Backoff)
 
     def started(self, now_ns: int) -> None:
         """Note that the child has acknowledged its start."""
@@ -93,8 +101,12 @@ class BackoffState:
 
         Args:
             dice: from [0, 1), the runtime's.
+
+        Raises:
+            BadSpec: ``dice`` is none of these.
         """
-        assert 0 <= dice < 1, dice
+        if not isinstance(dice, float | int) or not 0 <= dice < 1:
+            raise BadSpec("dice", dice, "a number from 0 to less than 1")
         spec = self._spec
         exponent = self._failures - spec.immediate_first
         self._failures += 1

@@ -3,17 +3,18 @@
 import sys
 from collections.abc import Callable, Generator
 from math import inf
+from types import TracebackType
 from typing import Any, Final, Generic, TypeVar, cast
 
 import pykka
 
 from greenroom.supervision._cycles import Deferred, Waiting
-from greenroom.supervision._given import checked_timeout
+from greenroom.supervision._given import checked_call, checked_timeout
 from greenroom.supervision._log import log_bug
 from greenroom.supervision._superseded import SupersededError
 from greenroom.supervision._task_errors import BlockingOnLoop
 from greenroom.supervision._threads import current, current_task, new_lock, wait_on_thread
-from greenroom.supervision.errors import AskTimeout, BlockingInHandler
+from greenroom.supervision.errors import AskTimeout, BadSpec, BlockingInHandler
 
 T = TypeVar("T")
 _UNSET: Final = object()
@@ -85,7 +86,13 @@ class Future(pykka.Future[T], Generic[T]):
         return True
 
     def try_fail(self, error: BaseException) -> bool:
-        """Complete with an error; False if it was complete already."""
+        """Complete with an error; False if it was complete already.
+
+        Raises:
+            BadSpec: it is none that could be raised to who waits.
+        """
+        if not isinstance(error, BaseException):
+            raise BadSpec("error", error, "an exception, an instance of one")
         if not self._once.acquire(False):
             return False
         self._error = error
@@ -104,14 +111,29 @@ class Future(pykka.Future[T], Generic[T]):
             raise RuntimeError("this future already has an answer")
 
     def set_exception(self, exc_info: Any = None) -> None:
-        """Complete with an error, given as ``sys.exc_info()`` gives it."""
-        info = sys.exc_info() if exc_info is None else exc_info
-        error = info[1] if info[1] is not None else cast("type[BaseException]", info[0])()
+        """Complete with an error, given as ``sys.exc_info()`` gives it; by default with that which is being handled.
+
+        Raises:
+            BadSpec: it is none of these.
+            RuntimeError: this was complete already.
+        """
+        info: Any = sys.exc_info() if exc_info is None else exc_info
+        if not _is_handled(info):
+            raise BadSpec(
+                "exc_info", exc_info, "what sys.exc_info() returns where an exception is being handled"
+            )
+        error: BaseException = info[0]() if info[1] is None else info[1]
         if self._get_hook is not None or not self.try_fail(error.with_traceback(info[2])):
             raise RuntimeError("this future already has an answer")
 
     def add_done_callback(self, callback: "Callable[[Future[T]], object]") -> None:
-        """Call ``callback(self)`` once it is complete; at once if it is."""
+        """Call ``callback(self)`` once it is complete; at once if it is.
+
+        Raises:
+            BadSpec: it cannot be called.
+        """
+        if not callable(callback):
+            checked_call("callback", callback)
         self._callbacks.append(callback)
         if self._value is not _UNSET:
             self._drain()
@@ -199,7 +221,13 @@ class Future(pykka.Future[T], Generic[T]):
             raise AskTimeout(self.asked, timeout_ns or 0)
 
     def set_get_hook(self, func: Any) -> None:
-        """Have ``get`` call ``func(timeout)`` for the value: what ``map``, ``filter`` and ``join`` are made of."""
+        """Have ``get`` call ``func(timeout)`` for the value: what ``map``, ``filter`` and ``join`` are made of.
+
+        Raises:
+            BadSpec: it cannot be called.
+            RuntimeError: this is complete already.
+        """
+        checked_call("func", func)
         if self._value is not _UNSET:
             raise RuntimeError("this future already has an answer")
         self._get_hook = func
@@ -222,3 +250,14 @@ class Future(pykka.Future[T], Generic[T]):
         if self._value is _UNSET:
             return "<Future pending>"
         return f"<Future failed {type(self._error).__name__}>" if self._error else "<Future done>"
+
+
+def _is_handled(info: Any) -> bool:
+    """Whether this is what ``sys.exc_info()`` returns of an exception; which may still have to be made of its class."""
+    match info:
+        case (_, BaseException(), TracebackType() | None):
+            return True
+        case (type() as kind, None, TracebackType() | None):
+            return issubclass(kind, BaseException)
+        case _:
+            return False

@@ -9,6 +9,8 @@ from greenroom.supervision.errors import BadSpec
 LONGEST_NS: Final = 10**18
 """Thirty years: what is longer was meant as None."""
 _LONGEST_S: Final = 1e18
+LARGEST_SEED: Final = 2**64
+"""Seeds are between this and the same below zero."""
 _CAUSES: Final = (Normal, Shutdown, Crashed, Fenced)
 
 
@@ -47,6 +49,11 @@ def checked_cause(cause: object) -> Cause:
     if isinstance(cause, _CAUSES) and (isinstance(error, BaseException) or not isinstance(cause, Crashed)):
         return cause
     raise BadSpec("cause", cause, "a Normal(), Shutdown(), Crashed(exception) or Fenced()")
+
+
+def checked_seed(seed: object) -> int:
+    """Return a seed of dice; refuse what is none with `BadSpec`: with some values a run could not be repeated."""
+    return _checks.integer("seed", seed, least=-LARGEST_SEED, most=LARGEST_SEED)
 
 
 def checked_keywords(value: object) -> dict[str, Any]:

@@ -7,6 +7,10 @@ still counts. A refused restart counts too.
 
 from collections import deque
 
+from greenroom.supervision import _checks
+from greenroom.supervision._given import LONGEST_NS
+from greenroom.supervision.spec import MOST_RESTARTS
+
 
 class Intensity:
     """Admits at most ``limit`` restarts within any period.
@@ -14,15 +18,17 @@ class Intensity:
     Owned by one supervisor, or by a subtree that shares its budget; not locked.
 
     Args:
-        limit: restarts allowed within a period; 0 admits none.
-        period_ns: length of the window, 1 or more.
+        limit: restarts allowed within a period, up to `spec.MOST_RESTARTS`; 0 admits none.
+        period_ns: length of the window, 1 to `LONGEST_NS`: thirty years.
+
+    Raises:
+        BadSpec: one of these is wrong.
     """
 
     __slots__ = ("_limit", "_period_ns", "_times_ns")
 
     def __init__(self, limit: int, period_ns: int) -> None:
-        assert limit >= 0, limit
-        assert period_ns >= 1, period_ns
+        _check(limit, period_ns)
         self._limit = limit
         self._period_ns = period_ns
         # One more than the limit is enough to know that it was passed; older ones can never matter again.
@@ -39,9 +45,12 @@ class Intensity:
         return len(times) <= self._limit
 
     def change(self, limit: int, period_ns: int) -> None:
-        """Go on with another limit and period; what was counted so far still counts."""
-        assert limit >= 0, limit
-        assert period_ns >= 1, period_ns
+        """Go on with another limit and period; what was counted so far still counts.
+
+        Raises:
+            BadSpec: one of these is wrong; nothing has changed.
+        """
+        _check(limit, period_ns)
         self._limit = limit
         self._period_ns = period_ns
         # A limit that is lowered may be raised again: what it would have dropped still counts then.
@@ -65,3 +74,8 @@ class Intensity:
     def left(self, now_ns: int) -> int:
         """Return how many restarts would be admitted at ``now_ns``."""
         return max(0, self._limit - self.in_window(now_ns))
+
+
+def _check(limit: object, period_ns: object) -> None:
+    _checks.integer("Intensity.limit", limit, least=0, most=MOST_RESTARTS)
+    _checks.integer("Intensity.period_ns", period_ns, least=1, most=LONGEST_NS)

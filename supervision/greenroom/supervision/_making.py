@@ -117,8 +117,7 @@ def spawned(
 def _check(
     name: object, dispatcher: object, mailbox: object, shutdown_ns: int | None, start_ns: int | None
 ) -> None:
-    if not isinstance(name, str) or not name:
-        raise BadSpec("name", name, "a text that is not empty")
+    _checks.text("name", name, most=LONGEST_ID)
     if dispatcher is not None:
         _checks.member("dispatcher", dispatcher, Dispatcher)
     _checks.instance("mailbox", mailbox, MailboxSpec)

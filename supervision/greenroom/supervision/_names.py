@@ -96,17 +96,32 @@ class Named:
         self.names.claim(checked_name("name", name), holder)
 
     def unregister(self, name: str) -> bool:
-        """Free a name; False if nobody had it."""
-        return self.names.release(name)
+        """Free a name; False if nobody had it.
+
+        Raises:
+            BadSpec: it is no text.
+        """
+        return self.names.release(_text(name))
 
     def whereis(self, name: str) -> ActorRef[Any] | None:
-        """Return who has that name, or None. Costs one look into a dictionary, and takes no lock."""
-        found: ActorRef[Any] | None = self.names.find(name)
+        """Return who has that name, or None. Costs one look into a dictionary, and takes no lock.
+
+        Raises:
+            BadSpec: it is no text.
+        """
+        found: ActorRef[Any] | None = self.names.find(_text(name))
         return found
 
     def registered(self) -> tuple[str, ...]:
         """Return all names that somebody has, sorted."""
         return self.names.all()
+
+
+def _text(name: object) -> str:
+    """Return what can be asked for: any text, as nobody is called by one that cannot be registered."""
+    if not isinstance(name, str):
+        raise BadSpec("name", name, "a text")
+    return name
 
 
 def checked_name(field: str, name: object) -> str:

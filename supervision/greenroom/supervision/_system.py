@@ -39,7 +39,7 @@ from greenroom.supervision.events import DeadLetter, MessagesDropped, SystemEven
 from greenroom.supervision.runtime import Dispatcher
 from greenroom.supervision.signals import ChildFailed, ChildIgnored, ChildSignal, ChildStarted
 from greenroom.supervision.snapshot import FlightKind, TreeSnapshot
-from greenroom.supervision.spec import DEFAULT_MAILBOX, MailboxSpec
+from greenroom.supervision.spec import DEFAULT_MAILBOX, LONGEST_TEMPLATE_ID, MailboxSpec
 
 A = TypeVar("A", bound=Actor)
 GIVE_UP_NS: Final = 1_000_000_000
@@ -119,7 +119,10 @@ class ActorSystem(ClosedByAwait, Named):
         here = current.cell
         if here is not None and not here.may_block:  # before it is started, which nobody would then know of
             raise would_block(here, "start() of an actor, whose start it would wait for")
-        name = f"{getattr(actor_class, '__name__', 'task')}-{self.runtime.next_id()}"
+        kind = str(getattr(actor_class, "__name__", "task"))[
+            :LONGEST_TEMPLATE_ID
+        ]  # there is room for a number
+        name = f"{kind}-{self.runtime.next_id()}"
         ref, started = self.launch(actor_class, args, kwargs, name=name)
         started.get()
         return ref

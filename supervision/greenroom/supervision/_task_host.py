@@ -50,7 +50,11 @@ class Letter:
             self._ask.reply.try_set(value)
 
     def fail(self, error: BaseException) -> None:
-        """Answer with an error."""
+        """Answer with an error.
+
+        Raises:
+            BadSpec: it is no exception.
+        """
         if self._ask is not None and self._ask.reply is not None:
             self._ask.reply.try_fail(error)
 
@@ -153,8 +157,8 @@ class TaskContext:
 
     def demonitor(self, monitor: int) -> None:
         """Take a monitor back, though its notice may wait to be read; harmless if it was read."""
-        self._monitors.discard(monitor)
         self._host.demonitor(monitor)
+        self._monitors.discard(monitor)
 
     # -- for the machine; any thread ----------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 from greenroom.supervision import _checks, _forking
 from greenroom.supervision._clock import Clock
 from greenroom.supervision._crew import Crew
+from greenroom.supervision._given import checked_seed
 from greenroom.supervision._pool import Pool, Shared, run_now
 from greenroom.supervision.errors import RuntimeClosed
 from greenroom.supervision.runtime import Dispatcher, Executor, Timer
@@ -129,10 +130,10 @@ class ThreadRuntime:
     Args:
         pool_threads: threads shared by actors that never block.
         blocking_threads: threads shared by actors whose code may block for a while.
-        seed: for the dice (back-off jitter); None takes it from the operating system.
+        seed: for the dice (back-off jitter), an integer; None takes it from the operating system.
 
     Raises:
-        BadSpec: there would be no thread of a kind, or more than `MOST_THREADS`.
+        BadSpec: there would be no thread of a kind, or more than `MOST_THREADS`; or ``seed`` is none.
     """
 
     throughput: Final = THREAD_THROUGHPUT
@@ -149,6 +150,8 @@ class ThreadRuntime:
     ) -> None:
         _checks.integer("pool_threads", pool_threads, least=1, most=MOST_THREADS)
         _checks.integer("blocking_threads", blocking_threads, least=1, most=MOST_THREADS)
+        if seed is not None:
+            checked_seed(seed)
         self.zombies: dict[int, Any] = {}
         self.own: set[int] = set()
         """The threads of its pools."""

@@ -25,12 +25,13 @@ from greenroom.supervision import _checks
 from greenroom.supervision._blocking import PATIENCE_NS
 from greenroom.supervision._dice import Dice
 from greenroom.supervision._future import Future
+from greenroom.supervision._given import checked_call, checked_seed
 from greenroom.supervision._simulated_parts import Lock, Pinned, Shared
 from greenroom.supervision._stepping import STEPS, Stepping
 from greenroom.supervision._steps import Ready, Step, TraceLine
 from greenroom.supervision._superseded import Hang
 from greenroom.supervision._threads import Stack, task_frames, task_stacks
-from greenroom.supervision.errors import Deadlock, Restless
+from greenroom.supervision.errors import BadSpec, Deadlock, Restless
 from greenroom.supervision.faults import FaultInjector
 from greenroom.supervision.runtime import Dispatcher, Executor
 from greenroom.supervision.schedules import RandomScheduler, Scheduler
@@ -38,6 +39,8 @@ from greenroom.supervision.schedules import RandomScheduler, Scheduler
 __all__ = ["STEPS", "Hang", "Ready", "SimulatedRuntime", "Step", "TraceLine"]
 
 T = TypeVar("T")
+MOST_STEPS: Final = 10**15
+"""No run is longer."""
 
 
 class SimulatedRuntime(Stepping):
@@ -49,10 +52,13 @@ class SimulatedRuntime(Stepping):
         seed: decides the dice, and the order where no scheduler is given.
         scheduler: decides the order; a `RandomScheduler` of that seed by default.
         trace: is told of each step before it is taken.
-        limit: a run of more steps than that is `Restless`.
+        limit: a run of more steps than that, 1 to `MOST_STEPS`, is `Restless`.
         draws: what the dice roll, in place of what the seed says; ``random.drawn`` of another run.
         faults: what goes wrong on purpose.
         coverage: whether to note in ``visited`` what has been met.
+
+    Raises:
+        BadSpec: one of these is wrong.
 
     Attributes:
         choices: what the scheduler chose wherever there was a choice: `schedules.Replay` repeats it.
@@ -81,13 +87,16 @@ class SimulatedRuntime(Stepping):
         faults: FaultInjector | None = None,
         coverage: bool = False,
     ) -> None:
-        super().__init__(RandomScheduler(seed) if scheduler is None else scheduler)
-        self.seed = seed
-        self.random = Dice(f"dice {seed}", draws)  # apart, so that who rolls dice does not change the order
+        self.seed = checked_seed(seed)
+        super().__init__(_checked_scheduler(seed, scheduler))
+        # Apart, so that who rolls dice does not change the order.
+        self.random = Dice(f"dice {seed}", None if draws is None else _checked_draws(draws))
+        if trace is not None:
+            checked_call("trace", trace)
         self.trace = trace
-        self.limit = limit
-        self.faults = faults
-        self.visited = {} if coverage else None
+        self.limit = _checks.integer("limit", limit, least=1, most=MOST_STEPS)
+        self.faults = None if faults is None else _checks.instance("faults", faults, FaultInjector)
+        self.visited = {} if _checks.boolean("coverage", coverage) else None
         self.patience_ns = PATIENCE_NS
         self.pinned: dict[Pinned, None] = {}
         self._ids = itertools.count(1)
@@ -232,3 +241,20 @@ class SimulatedRuntime(Stepping):
                 self._now_ns = until_ns
                 return count
         raise Restless(STEPS)
+
+
+def _checked_scheduler(seed: int, scheduler: Scheduler | None) -> Scheduler:
+    if scheduler is None:
+        return RandomScheduler(seed)
+    if isinstance(scheduler, type) or not callable(getattr(scheduler, "choose", None)):
+        raise BadSpec(
+            "scheduler", scheduler, "an instance of what chooses: RandomScheduler(seed), Replay(choices) ..."
+        )
+    return scheduler
+
+
+def _checked_draws(draws: Sequence[int]) -> tuple[int, ...]:
+    given: object = draws
+    if isinstance(given, Sequence) and all(type(each) is int and each >= 0 for each in draws):
+        return tuple(draws)
+    raise BadSpec("draws", draws, "a sequence of integers from 0 on: what another run's dice have drawn")
