@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 from greenroom.supervision import _checks, _forking
 from greenroom.supervision._clock import Clock
+from greenroom.supervision._collecting import full_collections
 from greenroom.supervision._crew import Crew
 from greenroom.supervision._given import checked_seed
 from greenroom.supervision._pool import Pool, Shared, run_now
@@ -181,6 +182,7 @@ class ThreadRuntime:
         self._gone = False
         """Whether all of that is done: a close that was interrupted can be called again."""
         _forking.remember(self)
+        full_collections.begin(self)
         self.stuck: tuple[str, ...] = ()
         """Names of the threads that were still in foreign code when the runtime was closed."""
 
@@ -328,6 +330,7 @@ class ThreadRuntime:
             shared.submit = run_now
         for pool in pools:
             pool.drain()
+        full_collections.end(self)
         self._gone = True
 
     def _await_returning(self) -> None:

@@ -1,0 +1,120 @@
+"""Python's garbage collector in a process with many actors."""
+
+import gc
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from typing import Any
+
+import pytest
+from tests.supervision.supkit import PATIENCE_S
+
+from greenroom.supervision import (
+    Actor,
+    ActorRef,
+    ActorSystem,
+    ChildStarted,
+    ThreadRuntime,
+)
+from greenroom.supervision._collecting import OBJECTS
+
+MANY = 15_000
+USUAL = (700, 10, 10)
+
+
+@pytest.fixture(autouse=True)
+def _usual_thresholds() -> Iterator[None]:
+    before = gc.get_threshold()
+    gc.set_threshold(*USUAL)
+    yield
+    gc.set_threshold(*before)
+
+
+class Crowd(Actor):
+    """Has many children; answers when all have started, and when all are gone."""
+
+    def on_receive(self, message: int) -> None:
+        self._left, self._reply = message, self.defer_reply()
+        for number in range(message):
+            self.spawn(Actor, name=f"{number}")
+
+    def on_child(self, signal: Any) -> None:
+        if isinstance(signal, ChildStarted):
+            self._left -= 1
+            if not self._left:
+                self._reply.set(None)
+
+
+def crowd(system: ActorSystem) -> ActorRef[Any]:
+    """Start many actors."""
+    ref = system.start(Crowd)
+    ref.ask(MANY, timeout=PATIENCE_S)
+    return ref
+
+
+def test_full_collections_become_rarer_with_the_number_of_actors_and_as_frequent_again(
+    real: ActorSystem,
+) -> None:
+    """Twice as much must be new as all actors have together; the young are collected as ever."""
+    gc.collect()
+    assert gc.get_threshold() == USUAL
+    ref = crowd(real)
+    gc.collect()
+    young, middle, oldest = gc.get_threshold()
+    assert (young, middle) == USUAL[:2]
+    assert oldest * young * middle + young * middle >= MANY * OBJECTS
+    assert oldest > USUAL[2]
+    ref.stop()
+    gc.collect()
+    assert gc.get_threshold() == USUAL
+
+
+def test_the_last_runtime_puts_back_what_was_there() -> None:
+    """However many there are, and whatever is still alive."""
+    with ExitStack() as both:
+        first = both.enter_context(closing(ThreadRuntime()))
+        with closing(ThreadRuntime()) as second, ActorSystem(second) as system:
+            crowd(system)
+            gc.collect()
+            raised = gc.get_threshold()
+            assert raised != USUAL
+        assert gc.get_threshold() == raised
+        first.close()
+        first.close()
+        assert gc.get_threshold() == USUAL
+    callbacks = [each for each in gc.callbacks if "greenroom" in getattr(each, "__module__", "")]
+    assert not callbacks
+
+
+def test_what_somebody_has_set_before_is_the_least() -> None:
+    """Nobody who collects less often is made to collect more."""
+    gc.set_threshold(5_000, 20, 50)
+    with ActorSystem() as system:
+        crowd(system)
+        gc.collect()
+        assert gc.get_threshold() == (5_000, 20, 50)
+    assert gc.get_threshold() == (5_000, 20, 50)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_somebody_sets_meanwhile_is_his(when: str) -> None:
+    """It is not changed, by growth, by an end, or by a close."""
+    with ActorSystem() as system:
+        if when == "before":
+            gc.set_threshold(800, 10, 10)
+        ref = crowd(system)
+        gc.collect()
+        gc.set_threshold(800, 10, 10)
+        ref.stop()
+        gc.collect()
+        assert gc.get_threshold() == (800, 10, 10)
+    assert gc.get_threshold() == (800, 10, 10)
+
+
+def test_a_third_threshold_of_zero_is_left_alone() -> None:
+    """Either somebody wants every full collection that there can be, or Python has none of this kind."""
+    gc.set_threshold(700, 10, 0)
+    with ActorSystem() as system:
+        crowd(system)
+        gc.collect()
+        assert gc.get_threshold() == (700, 10, 0)
+    assert gc.get_threshold() == (700, 10, 0)
