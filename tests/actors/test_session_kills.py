@@ -1,5 +1,7 @@
 """Any of our own actors is killed at any moment: what should be there comes back, frames go on, the laws hold."""
 
+import asyncio
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +10,7 @@ import pytest
 from pykka.messages import ProxyGetAttr
 from tests.actors.sessionkit import CREDENTIALS, MS, Collected, Counting, Journal, elapse, play, until
 
-from greenroom.actors import Pace, Session
+from greenroom.actors import Pace, Room, Session, Track
 from greenroom.supervision import ActorRef
 
 
@@ -67,3 +69,34 @@ def test_who_is_killed_is_replaced_and_frames_go_on(seed: int, kind: str, how: s
     _, report = play(seed, story, pace=Pace.REALTIME)
     assert len(journal.closed()) == len(set(journal.closed())) == journal.built
     assert not report.snapshot.rooms
+
+
+@pytest.mark.parametrize("how", ["poison", "fence"])
+@pytest.mark.parametrize("seed", range(6))
+def test_who_is_cancelled_while_its_room_fails_leaves_no_track(seed: int, how: str) -> None:
+    """Whichever of both comes first, and however far the room has come with it: the name is free again."""
+
+    async def opened(room: Room, turns: int, then: int, *, killed_first: bool) -> None:
+        task = asyncio.ensure_future(room.open_track("g"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        strikes: list[Callable[[], object]] = [task.cancel, lambda: kill(room.ref._cell, how)]
+        for strike in reversed(strikes) if killed_first else strikes:
+            strike()
+            for _ in range(then):
+                await asyncio.sleep(0)
+        (found,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(found, Track):
+            await found.remove()
+
+    async def story(session: Session) -> None:
+        for turns, then, killed_first in itertools.product(range(1, 6), range(5), (False, True)):
+            room = await session.open_room("lobby", credentials=CREDENTIALS)
+            await opened(room, turns, then, killed_first=killed_first)
+            await elapse(session, 11_000 * MS)  # so that those above it do not take it for one that fails too often
+            assert room.tracks == {}
+            assert room._state.tracks == {}
+            await room.open_track("g")
+            await room.close()
+
+    play(seed, story, pace=Pace.REALTIME)

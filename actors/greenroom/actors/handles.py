@@ -122,6 +122,7 @@ class Room:
 
     def _undo_track(self, state: TrackState) -> Callable[[Any], object]:
         def undo(added: ActorRef[Any] | None) -> None:
+            state.removed = True  # first: one that is only starting sees this
             room = self._state.actor
             if room is not None and (added is not None or self._has(state)):
                 room.send(DropTrack(key=state.key))
