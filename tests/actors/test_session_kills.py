@@ -93,7 +93,7 @@ def test_who_is_cancelled_while_its_room_fails_leaves_no_track(seed: int, how: s
         for turns, then, killed_first in itertools.product(range(1, 6), range(5), (False, True)):
             room = await session.open_room("lobby", credentials=CREDENTIALS)
             await opened(room, turns, then, killed_first=killed_first)
-            await elapse(session, 11_000 * MS)  # so that those above it do not take it for one that fails too often
+            await elapse(session, 11_000 * MS)  # so that nobody takes it for one that fails too often
             assert room.tracks == {}
             assert room._state.tracks == {}
             await room.open_track("g")

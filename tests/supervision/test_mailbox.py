@@ -5,6 +5,7 @@
 
 import gc
 from collections import deque
+from dataclasses import replace
 from functools import partial
 from threading import Event, Thread
 from types import SimpleNamespace
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.supervision.supkit import PATIENCE_S, Tree, flags, wait_until, worker
 
+from greenroom.supervision import StopChild, UpdateSupervisor
 from greenroom.supervision._future import Future
 from greenroom.supervision._mailbox import Mailbox
 from greenroom.supervision._ref import ActorRef
@@ -122,6 +125,33 @@ def test_the_control_lane_is_not_bounded_and_comes_first(simulated: ActorSystem)
         cell.put_continuation(cell.life, heard.append, (f"control {number}",))
     simulated.runtime.run_until_idle()
     assert heard == [*(f"control {number}" for number in range(1000)), 0, 1]
+
+
+@pytest.mark.parametrize("after", [MailboxSpec(capacity=2, overflow=Overflow.BLOCK), MailboxSpec(capacity=1)])
+def test_who_waits_for_room_hears_of_an_update(real: ActorSystem, after: MailboxSpec) -> None:
+    """Of the mailbox of a stopped child, which handles nothing: there is room now, or senders wait no more."""
+    spec = worker("a", mailbox=MailboxSpec(capacity=1, overflow=Overflow.BLOCK))
+    tree = Tree(real, flags(), [spec])
+    ref = tree.child("a")
+    tree.ask(StopChild(child="a"))
+    ref.tell("first")
+    told: Future[bool] = Future()
+
+    def tell() -> None:
+        try:
+            ref.tell("second")
+            told.set(True)
+        except MailboxFull:
+            told.set(False)
+
+    sender = Thread(target=tell, daemon=True)
+    sender.start()
+    wait_until(real, lambda: ref._cell.waiting)
+    tree.ask(UpdateSupervisor(children=[replace(spec, mailbox=after)]))
+    assert told.get(timeout=PATIENCE_S) is (after.capacity == 2)
+    sender.join(PATIENCE_S)
+    tree.stop()
+    assert len(tree.seen.of(DeadLetter)) == after.capacity
 
 
 def test_a_handler_on_the_pool_never_blocks_on_a_full_mailbox(simulated: ActorSystem) -> None:

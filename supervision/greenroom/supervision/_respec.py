@@ -44,6 +44,7 @@ def respec(ref: ActorRef[Any], spec: ChildSpec, flags: SupervisorFlags) -> None:
         cell.start_ns = spec.start_ns
         cell.policy = spec.mailbox
         cell.roomy = spec.mailbox.capacity - SLACK
+        cell.release_waiting(everybody=True)  # there may be room now, or senders do not wait any more
         if isinstance(cell, WatchedCell):
             cell.liveness = spec.liveness  # the present incarnation's watch goes on as it was
             cell.record_messages = spec.record_messages or cell.system.record_messages
