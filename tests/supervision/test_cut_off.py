@@ -10,19 +10,22 @@ from threading import Event
 from typing import Any
 
 import pytest
-from tests.supervision.supkit import PATIENCE_S, Tree, flags, worker
+from tests.supervision.supkit import PATIENCE_S, Tree, end, flags, worker
 
 from greenroom.supervision import (
     ActorRef,
     ActorSystem,
+    Backoff,
     ChildSpec,
     ChildType,
     Dispatcher,
     Restart,
+    Strategy,
     Supervisor,
     UpdateSupervisor,
 )
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._place import DOWN
 from greenroom.supervision._task_cell import TaskCell
 from greenroom.supervision.probes import Probe
 from greenroom.supervision.signals import ChildEnded
@@ -97,6 +100,37 @@ def test_who_is_cut_off_as_it_hears_of_a_childs_end_waits_for_no_dead_child(
         runtime.advance(LONG_NS)
         assert cut.count or (not stopping and children == 1), "there is none left to be stopped"
         assert not ref.is_alive()
+        assert system.paths() == []
+
+
+@pytest.mark.parametrize("strategy", [Strategy.ONE_FOR_ONE, Strategy.DYNAMIC])
+def test_who_is_started_by_a_zombie_as_its_parent_ends_is_stopped_too(
+    monkeypatch: pytest.MonkeyPatch, strategy: Strategy
+) -> None:
+    """The thread was asked whether it has been given up just before it was, and starts a child that its parent has found down."""
+    runtime = SimulatedRuntime()
+    ask_to_stop, late = Cell.request_stop, [True]
+
+    def stops(cell: Any, cause: Any) -> bool:
+        coming = ask_to_stop(cell, cause)
+        if cell.name == "a" and not coming and late.pop():
+            cell.start()
+        return coming
+
+    with ActorSystem(runtime) as system:
+        tree = Tree(system, flags(strategy), [])
+        waits = Backoff(initial_ns=2 * LONG_NS, max_ns=2 * LONG_NS, immediate_first=False)
+        first = tree.add(worker("a", backoff=waits))
+        tree.add(worker("b"))
+        end(first)
+        runtime.advance(LATER_NS)
+        assert first._cell.state == DOWN
+        tree.ref._cell.shutdown_ns = None
+        monkeypatch.setattr(Cell, "request_stop", stops)
+        system.request_stop(tree.ref)
+        runtime.advance(LONG_NS)
+        assert late == []
+        assert not tree.ref.is_alive()
         assert system.paths() == []
 
 

@@ -320,8 +320,12 @@ class Ending(Budgeted):
                 return
             room -= 1
             child = left[-1]
-            if child in (self.children or ()) and child.request_stop(SHUTDOWN) and not self.together:
+            there = child in (self.children or ())
+            asked = there and child.request_stop(SHUTDOWN)
+            if asked and not self.together:
                 return
+            if there and not asked and child.state != DOWN:
+                continue  # a thread that was given up has started it just now: look again
             left.pop()
             if child.state == DOWN:
                 self.forget(child)
