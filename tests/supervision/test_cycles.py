@@ -12,6 +12,7 @@ import pytest
 
 from greenroom.supervision import (
     ActorCrashed,
+    ActorDead,
     ActorFenced,
     ActorRef,
     ActorStopped,
@@ -356,6 +357,21 @@ def test_a_handler_that_may_not_block_is_refused_as_ever(system: ActorSystem) ->
     with pytest.raises(ActorCrashed) as caught:
         ref.ask(lambda actor: actor.actor_ref.ask("itself"), timeout=5)
     assert isinstance(caught.value.cause, BlockingInHandler)
+
+
+def test_an_ask_that_is_refused_in_a_handler_was_not_sent(system: ActorSystem) -> None:
+    """An error says that nothing has been asked for; an ask of who is gone is answered, and needs no waiting."""
+    asked, gone = system.start(Probe), system.start(Probe)
+    gone.stop(block=False).get(timeout=5)
+
+    def asks(_: Probe) -> None:
+        with pytest.raises(BlockingInHandler, match="answer"):
+            asked.ask("there?")
+        with pytest.raises(ActorDead):
+            gone.ask("there?")
+
+    system.start(Probe).ask(asks, timeout=5)
+    assert asked.ask(lambda actor: actor.heard, timeout=5) == []
 
 
 def test_a_callback_without_blocking_is_allowed(system: ActorSystem) -> None:

@@ -324,7 +324,7 @@ class Ending(Budgeted):
             asked = there and child.request_stop(SHUTDOWN)
             if asked and not self.together:
                 return
-            if there and not asked and child.state != DOWN:
+            if there and not asked and child.state not in (DOWN, ENDED):
                 continue  # a thread that was given up has started it just now: look again
             left.pop()
             if child.state == DOWN:

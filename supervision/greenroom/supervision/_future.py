@@ -20,6 +20,10 @@ T = TypeVar("T")
 _UNSET: Final = object()
 
 
+WAIT: Final = "get() of an answer that is not there yet"
+"""What is refused where nobody may wait."""
+
+
 def would_block(cell: Any, what: str) -> BlockingInHandler:
     """Return what to raise where an actor would block a thread that it must not; a simulation keeps it for its verdict."""
     runtime = cell.system.runtime
@@ -200,7 +204,7 @@ class Future(pykka.Future[T], Generic[T]):
         if cell is None:
             self._arrive(timeout)
         elif not cell.may_block:
-            raise would_block(cell, "get() of an answer that is not there yet")
+            raise would_block(cell, WAIT)
         else:
             with Waiting(cell, self):
                 self._arrive(timeout)
@@ -208,8 +212,7 @@ class Future(pykka.Future[T], Generic[T]):
     def _arrive(self, timeout: float | None) -> None:
         task = current_task.get()
         if task is not None and task.is_on_loop():
-            what = "get() of an answer that is not there yet"
-            raise BlockingOnLoop(task.path, what, "await it: ref.ask(..., block=False)")
+            raise BlockingOnLoop(task.path, WAIT, "await it: ref.ask(..., block=False)")
         if timeout == inf:
             timeout = None
         timeout_ns = None if timeout is None else int(timeout * 1e9)

@@ -11,7 +11,7 @@ from pykka.messages import (
 
 from greenroom.supervision._cell import Cell
 from greenroom.supervision._cycles import Waiting
-from greenroom.supervision._future import Future
+from greenroom.supervision._future import WAIT, Future, would_block
 from greenroom.supervision._given import checked_call, checked_timeout
 from greenroom.supervision._mailbox import Ask
 from greenroom.supervision._place import RUNNING, STATE_NAMES
@@ -173,6 +173,8 @@ class ActorRef(pykka.ActorRef[A], Generic[A]):
     def _ask_in_handler(self, message: Any, future: Future[Any], timeout: float | None) -> Any:
         """Ask and wait, as an actor: it waits from before the message is sent, so what closes a circle is not sent."""
         here = current.cell
+        if not (here.may_block or self._cell.terminated):
+            raise would_block(here, WAIT)
         with Waiting(here, future) if here.may_block else nullcontext():
             try:
                 if not self._cell.put(Ask(message, future), timeout):
