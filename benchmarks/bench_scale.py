@@ -4,7 +4,7 @@ The garbage collector stays on, as in a service. Each size is measured by proces
 started, told and stopped again and again, before and after the hundred thousand, for half as long in all; and sums are compared, not medians,
 because what is rare (a full collection) is part of the cost at either size. Children are started in waves of a thousand at both sizes, each
 acknowledged before the next, as a service does. Part of the difference is Python's collector: each full collection looks at every actor, and a
-thousand are too few for one: greenroom has it do so when twice as much is new as was there (`_collecting.py`), and there are rows with `gc.freeze` after each wave, too. The rest
+thousand are too few for one: greenroom has it do so when as much is new as the actors have (`_collecting.py`), and there are rows with `gc.freeze` after each wave, too. The rest
 is memory: a thousand actors fit into a processor's cache. Memory is what the operating system counts, in a process of its own.
 """
 

@@ -1,4 +1,4 @@
-"""Python's garbage collector in a process with many actors: a full collection when twice as much is new as was there, not a quarter.
+"""Python's garbage collector in a process with many actors: a full collection when as much is new as they have, not a quarter of it.
 
 A full collection looks at everything that lives. Python does one, at its usual thresholds, for each quarter by which that grows, so
 whoever starts 100,000 actors has the first ones looked at a dozen times, and everybody stands still for it. What is cheap is left as
@@ -6,22 +6,20 @@ it is: the young are collected as often as ever, and what is no circle goes at o
 
 Laws:
     - while there are runtimes, the third threshold grows with the number of actors, and falls with it, never below what it was;
-    - it is looked at behind each full collection: so it takes effect from the next one on;
+    - it is looked at as actors are made, once for `EACH`: not in `gc.callbacks`, where what a signal's handler raises (Ctrl-C) is lost;
     - thresholds that somebody else sets meanwhile are his: nothing is changed from then on;
     - the end of the last runtime puts back what was found at the beginning of the first.
 """
 
 import gc
 import sys
+from itertools import count
 from typing import Any, Final
 
 OBJECTS: Final = 7
 """So many objects of an actor on the pool are the collector's: its cell and that one's locks, its incarnation, itself, and what a parent keeps."""
-
-GROWTH: Final = 2
-"""A full collection comes when so many times what the actors have is new."""
-_OLDEST: Final = 2
-"""The generation that is collected in full."""
+EACH: Final = 1_024
+"""A power of two."""
 
 
 class FullCollections:
@@ -32,6 +30,7 @@ class FullCollections:
         self._of_each: type[Any] = object
         """Each instance refers to its class: so there are as many actors, without anybody's counting, as references to this."""
         self._usual = self._ours = gc.get_threshold()
+        self._made = count(1)
 
     def begin(self, runtime: object) -> None:
         """Hear that a runtime was made."""
@@ -40,24 +39,20 @@ class FullCollections:
 
             self._of_each = Incarnation
             self._usual = self._ours = gc.get_threshold()
-            if self._usual[_OLDEST]:  # else Python has no such threshold, or somebody wants all of them
-                gc.callbacks.append(self._collected)
         self._runtimes[id(runtime)] = None
 
     def end(self, runtime: object) -> None:
         """Hear that one is closed. Idempotent."""
-        if self._runtimes.pop(id(runtime), self) is self or self._runtimes:
-            return
-        while self._collected in gc.callbacks:  # two threads may have made the first runtime at once
-            gc.callbacks.remove(self._collected)
-        self._set(self._usual)
+        if self._runtimes.pop(id(runtime), self) is not self and not self._runtimes:
+            self._set(self._usual)
 
-    def _collected(self, phase: str, info: dict[str, Any]) -> None:
-        """Hear of a collection: in the middle of anything, on any thread."""
-        if info["generation"] == _OLDEST and phase == "stop":
+    def one_more(self) -> None:
+        """Hear that an actor is made."""
+        if not next(self._made) & (EACH - 1) and self._runtimes:
             young, middle, least = self._usual
-            new = sys.getrefcount(self._of_each) * OBJECTS * GROWTH
-            self._set((young, middle, max(least, new // max(1, young * middle))))
+            if young and middle and least:  # else there are none, or somebody wants all that there can be
+                objects = sys.getrefcount(self._of_each) * OBJECTS
+                self._set((young, middle, max(least, objects // (young * middle))))
 
     def _set(self, thresholds: tuple[int, int, int]) -> None:
         if thresholds != self._ours and gc.get_threshold() == self._ours:

@@ -8,6 +8,7 @@ from greenroom.supervision import _checks
 from greenroom.supervision._budgets import SHUTDOWN_NS
 from greenroom.supervision._caller import CallerRef
 from greenroom.supervision._cell import Cell
+from greenroom.supervision._collecting import full_collections
 from greenroom.supervision._given import LONGEST_NS
 from greenroom.supervision._liveness import Liveness
 from greenroom.supervision._place import POOLED
@@ -82,6 +83,7 @@ def make_cell(
         register=register,
     )
     cell.ref_type = _ref_type_of(cell, plain=make is Cell)
+    full_collections.one_more()
     return cell
 
 
