@@ -2,7 +2,7 @@
 
 Laws:
     - the budget of an end begins once, whoever begins it, and counts from when the incarnation's record has it. Who sets
-      a timer and is interrupted before that is noted (Ctrl-C) has left a timer that does nothing;
+      a timer and is interrupted before that is noted (Ctrl-C) has left a timer that does nothing, and counts as none;
     - to note a budget, to ask for the end and to submit the actor is one step: who is interrupted has asked for an end
       that has a budget, or for nothing.
 """
@@ -46,15 +46,21 @@ class Budgeted(Place):
         if life.stop_timer is None:
             life.stop_timer = self._timed(life)
 
-    def _timed(self, life: Incarnation) -> StopBudget | None:
-        """Return the shutdown budget of ``life``, which is over in time, but counts only once it is noted there."""
+    def _timed(self, life: Incarnation, *, counts: bool = True) -> StopBudget | None:
+        """Return the shutdown budget of ``life``, which is over in time, but holds only once it is noted there.
+
+        Args:
+            life: whose.
+            counts: whether it is one of the timers that are due before that.
+        """
         # A brutal budget says how to be stopped, and nothing of how long an end of one's own may take.
         budget_ns = SHUTDOWN_NS if self.shutdown_ns == 0 and not life.fenced else self.shutdown_ns
         if not budget_ns:
             return None
         budget = StopBudget()
         overrun = partial(self.overrun, life, budget_ns, budget)
-        budget.handle = self.system.runtime.call_later(budget_ns, overrun)
+        runtime = self.system.runtime
+        budget.handle = (runtime.call_later if counts else runtime.look_later)(budget_ns, overrun)
         return budget
 
     def begin_stop(self, life: Incarnation, item: Any) -> None:
@@ -66,9 +72,10 @@ class Budgeted(Place):
             return
         # This thread may be the main one, where a signal's handler may raise between any two calls that are not C's.
         steps = [partial(lane.append, item)]
-        budget = self._timed(life) if life.stop_timer is None else None
+        budget = self._timed(life, counts=False) if life.stop_timer is None else None
         if budget is not None:
             steps.append(partial(setattr, life, "stop_timer", budget))
+            steps.append(budget.handle.to_count())
         now_ns = self.system.runtime.now_ns()
         if not (self.user or self.idle.locked()):
             self.since_ns, self.mark = now_ns, None

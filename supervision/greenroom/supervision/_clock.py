@@ -6,6 +6,7 @@ import threading  # noqa: TID251 - of the modules that own real time and threads
 import time  # noqa: TID251 - as above
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from greenroom.supervision._log import log_bug
@@ -28,6 +29,10 @@ class Handle(list[Any]):
     """
 
     __slots__ = ()
+
+    def to_count(self) -> Callable[[], None]:
+        """Return what makes it count from now on: C alone, which no signal's handler can come into."""
+        return partial(self.__setitem__, 4, True)
 
     def cancel(self) -> None:
         if self[2] is not None:
