@@ -45,11 +45,9 @@ def make_cell(
     Raises:
         BadSpec: one of these is wrong.
     """
-    _check(name, dispatcher, mailbox, shutdown_ns, start_ns)
+    _check(name, dispatcher, mailbox, shutdown_ns, start_ns, register)
     if type(args) is not tuple:
         _checks.arguments("args", args)
-    if register is not None:
-        _checks.text("register", register, most=LONGEST_ID)
     if not isinstance(actor_class, type):
         from greenroom.supervision._program import (  # noqa: PLC0415 - it knows actors
             is_coroutine_function,
@@ -117,9 +115,16 @@ def spawned(
 
 
 def _check(
-    name: object, dispatcher: object, mailbox: object, shutdown_ns: int | None, start_ns: int | None
+    name: object,
+    dispatcher: object,
+    mailbox: object,
+    shutdown_ns: int | None,
+    start_ns: int | None,
+    register: object,
 ) -> None:
     _checks.text("name", name, most=LONGEST_ID)
+    if register is not None:
+        _checks.text("register", register, most=LONGEST_ID)
     if dispatcher is not None:
         _checks.member("dispatcher", dispatcher, Dispatcher)
     _checks.instance("mailbox", mailbox, MailboxSpec)
