@@ -138,6 +138,12 @@ def wait_until(true: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
+def looks(system: ActorSystem) -> list[Any]:
+    """Return the timers that look whether a start takes long."""
+    clock = system.runtime._clock
+    return [each for each in [*clock._heap, *clock._new] if "Loan._look" in repr(each[2])]
+
+
 def everybody(incarnation: int) -> list[tuple[str, int]]:
     """Return the starts of an attempt that goes well."""
     return [(str(each), incarnation) for each in range(MANY)]
@@ -268,6 +274,11 @@ def test_a_fence_and_a_budget_of_less_than_a_look(real: ActorSystem, script: Scr
     child(ref, 30).ref.tell("crash")
     script.up()
     assert child(ref, HERE).ref.incarnation == 7
+    for _ in range(3):  # a look that begins is in no list for a moment
+        later = threading.Event()
+        real.runtime.look_later(11 * MS, later.set)
+        assert later.wait(PATIENCE_S)
+        assert not looks(real), "somebody looks again and again"
     for gate in gates:
         gate.open.set()
     found = {script.given_up.get(timeout=PATIENCE_S) for _ in gates}
@@ -558,6 +569,8 @@ class Troubles:
         self.refs: list[ActorRef[Any]] = []
         self.inside: dict[str, tuple[int, int]] = {}
         self.twice: list[str] = []
+        self.over = False
+        """Whether nobody is to hang any more."""
 
     def __call__(self, actor: Member) -> None:
         cell = actor._cell
@@ -575,7 +588,7 @@ class Troubles:
         match self.dice.randrange(5):
             case 0:
                 raise RuntimeError("no")
-            case 1 if len(self.gates) < 4:
+            case 1 if len(self.gates) < 4 and not self.over:
                 self.gates.append(Gate())
                 self.gates[-1](None)
             case 2:
@@ -604,6 +617,7 @@ def test_random_troubles(real: ActorSystem, script: Script, strategy: Strategy, 
     for each in trouble.refs:
         assert each.ask("there?", timeout=PATIENCE_S)[0] == "there?"
     wait_until(lambda: ref.ask(CountChildren(), timeout=PATIENCE_S).active == MANY)
+    trouble.over = True
     pool = real.runtime._pools[Dispatcher.POOL]
     for gate in trouble.gates:
         gate.open.set()

@@ -43,7 +43,7 @@ class Loan:
         self._called_back = False
         """Whether who has it keeps it; written under the lock of that child."""
         self._over = False
-        """Whether the supervisor was taken off this thread; written under its own lock."""
+        """Whether the supervisor is on this thread no more; written under its own lock."""
         self._seen: Incarnation | None = None
         self.to: tuple[Cell, Incarnation] | None = None
         """Who has it."""
@@ -60,9 +60,9 @@ class Loan:
         """Have the supervisor go on on another thread; who has this one was given up, or has it for itself."""
         host = self._host
         with host.lock:
-            if self._over or host.thread != self._thread:
+            over, self._over = self._over, True
+            if over or host.thread != self._thread:
                 return
-            self._over = True
             host.epoch += 1
             host.thread = 0
         host.executor.submit(host)
@@ -70,7 +70,7 @@ class Loan:
     def _look(self) -> None:
         """See whether somebody is at it for long. On the timer's thread."""
         to = self.to
-        if to is None:
+        if to is None or self._over:
             return
         cell, life = to
         if life is self._seen:
