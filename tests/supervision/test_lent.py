@@ -36,6 +36,7 @@ from greenroom.supervision import (
     ThreadRuntime,
     WhichChildren,
 )
+from greenroom.supervision._lent import Loan
 from greenroom.supervision._place import ENDED, RUNNING
 from greenroom.supervision.events import ActorStarted
 from greenroom.supervision.snapshot import FlightKind
@@ -283,6 +284,30 @@ def test_a_fence_and_a_budget_of_less_than_a_look(real: ActorSystem, script: Scr
         gate.open.set()
     found = {script.given_up.get(timeout=PATIENCE_S) for _ in gates}
     assert found == {(str(HERE), round_) for round_ in range(2, 7)}
+
+
+def test_who_is_given_up_before_its_code_has_begun_is_not_two(
+    real: ActorSystem, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the step in which the thread takes it and the first line of its own: that thread is refused from there on."""
+    begin, left = Loan._begin, [True]
+
+    def begins(loan: Loan, cell: Any) -> Any:
+        found = begin(loan, cell)
+        if cell.name == str(HERE) and left:
+            left.clear()
+            other = threading.Thread(target=cell.fence, args=("on purpose",))
+            other.start()
+            other.join()
+        return found
+
+    ref = start(real)
+    monkeypatch.setattr(Loan, "_begin", begins)
+    child(ref, 30).ref.tell("crash")
+    script.up()
+    assert script.given_up.get(timeout=PATIENCE_S) == (str(HERE), 2)
+    assert child(ref, HERE).ref.ask("there?", timeout=PATIENCE_S) == ("there?", 3)
+    assert real.loans == {}
 
 
 def test_a_member_that_hangs_while_it_says_why_it_failed(real: ActorSystem, script: Script) -> None:

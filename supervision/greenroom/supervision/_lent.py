@@ -7,8 +7,8 @@ Laws:
     - one thread at a time runs a cell, and what a child's own code does is the child's: it has the child's epoch, its start
       budget, its crash, and what hangs in it is given up without the supervisor;
     - a supervisor lends its thread in the last line of its step, when all that it has decided is done. Who gives up the child
-      therefore takes the supervisor off the thread, and it goes on elsewhere, as it does after `PATIENCE_NS` if the child
-      only takes its time;
+      therefore takes the supervisor off the thread, and it goes on elsewhere, as it does if the child
+      only takes its time (`LOOK_NS`);
     - whether that is so is decided under the child's lock while the thread is in the child's hands, and asked under the
       same lock when the thread comes back: then it does nothing more for the supervisor.
 """
@@ -92,12 +92,12 @@ class Loan:
             SupersededError: the supervisor has been taken off this thread.
         """
         host = self._host
-        if not self._begin(cell):
+        begun = self._begin(cell)
+        if begun is None:
             cell.start()
             return False
-        life, epoch = cell.life, cell.epoch
         try:
-            return self._run(cell, life, epoch)
+            return self._run(cell, *begun)
         except SupersededError:
             if cell.given_up:
                 cell.release_given_up(self._thread)
@@ -112,23 +112,27 @@ class Loan:
         finally:
             current.cell = host
 
-    def _begin(self, cell: Cell) -> bool:
-        """Take a cell that rests into this thread's hands, with its next incarnation; false if it is not as simple as that."""
+    def _begin(self, cell: Cell) -> "tuple[Incarnation, int] | None":
+        """Take a cell that rests into this thread's hands; return its next incarnation, and its epoch as it was then.
+
+        None if it is not as simple as that.
+        """
         simple = type(cell) is Cell and cell.executor is self._host.executor
         if not (simple and not cell.system.observers and cell.idle.acquire(False)):
-            return False
-        again = False
+            return None
+        begun, again = None, False
         with cell.lock:
             rests = cell.state == DOWN and not (cell.terminated or cell.control or cell.user or cell.retry)
             if rests:
-                self.to = cell, cell.renew()
+                begun = cell.renew(), cell.epoch
+                self.to = cell, cell.life
                 cell.enter_start(cell.life)
                 cell.thread = self._thread
             else:
                 again = cell.give_free()
         if again:
             cell.executor.submit(cell)
-        return rests
+        return begun
 
     def _run(self, cell: Cell, life: "Incarnation", epoch: int) -> bool:
         current.cell = cell
